@@ -1,0 +1,119 @@
+/**
+ * Desired: all that should stand in the home cluster, and what the gateways need to know beside it. Made by `reconcile`,
+ * read by `apply` (objects, statuses) and `translate` (gateways, WAN backends).
+ *
+ *     World → reconcile → Desired → apply → the home cluster
+ *                            └────→ translate → EnvoyConfig
+ */
+import type { KindName, ObjectTypes } from "./kinds.ts";
+import type { Condition, KubeObject } from "./kube-object.ts";
+import type { ClusterId } from "./world.ts";
+
+/** `<KindName>/<namespace>/<name>`, or `<KindName>/<name>` for cluster-scoped kinds. */
+export type ObjectKey = string;
+
+/** The key of an object of a kind; `key` is that of its Store. */
+export const objectKey = (kind: KindName, key: string): ObjectKey => `${kind}/${key}`;
+
+/** The whole intent for one object: applied by server-side apply as field manager `mc-wan`. */
+export interface DesiredObject {
+  readonly kind: KindName;
+  /** Carries managed-by, labels that lead to the cause, and the owner. Holds nothing that the server fills in. */
+  readonly object: KubeObject;
+}
+
+/**
+ * What a status should say. `apply` merges: conditions by type (it fills lastTransitionTime), and leaves alone what
+ * other controllers wrote.
+ */
+export type DesiredStatus = {
+  readonly kind: KindName;
+  /** `namespace/name` or `name`. */
+  readonly key: string;
+} & (
+  | {
+      /** status.conditions, and other fields of status that we own, whole. */
+      readonly form: "Conditions";
+      readonly conditions: readonly Condition[];
+      readonly fields?: Readonly<Record<string, unknown>>;
+    }
+  | {
+      /** status.parents of a route: only the entries of our controllerName are ours (read-modify-write). */
+      readonly form: "RouteParents";
+      readonly parents: readonly RouteParent[];
+    }
+);
+
+/** One entry of a route's status.parents, ours. */
+export interface RouteParent {
+  readonly parentRef: {
+    readonly group?: string;
+    readonly kind?: string;
+    readonly namespace?: string;
+    readonly name: string;
+    readonly sectionName?: string;
+    readonly port?: number;
+  };
+  readonly conditions: readonly Condition[];
+}
+
+/** Name of a set of Envoys that get the same configuration: `mc-wan-ingress`, `mc-wan-egress`, `<namespace>.<gateway>`. */
+export type FleetName = string;
+
+/** A Gateway that mc-wan's own Envoys carry. */
+export interface ServedGateway {
+  readonly gateway: ObjectTypes["Gateway"];
+  readonly fleet: FleetName;
+  /** status.addresses, as IP addresses. */
+  readonly addresses: readonly string[];
+  /** Only for Gateways that reconcile made: never decided by a label. */
+  readonly pooled?: PooledGateway;
+}
+
+/** How a generated Gateway shares the Envoys of a pool. */
+export interface PooledGateway {
+  readonly role: "Ingress" | "Egress";
+  readonly service: ServiceRef;
+  /** The names of the Gateway's service, lower case: a route's effective hostnames are its own ∩ these. */
+  readonly hostnames: readonly string[];
+  /** Listener name → port that Envoy binds. Ingress: the policy's port. Egress: one of 20000-29999. */
+  readonly containerPorts: Readonly<Record<string, number>>;
+}
+
+export interface ServiceRef {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Where requests to one service over one WAN policy go. The key in {@link Desired.wanBackends} is the dummy Service's name. */
+export interface WanBackend {
+  readonly service: ServiceRef;
+  readonly policy: string;
+  /** Exporting peers with ready backends, sorted by cluster. */
+  readonly remote: readonly WanLocality[];
+  /** Set if the home cluster exports the service: its pods are tried before `remote`. Ports of the service are told apart by number. */
+  readonly home?: ServiceRef;
+}
+
+/** One peer's share of a service. */
+export interface WanLocality {
+  readonly cluster: ClusterId;
+  /** Ready backends there: the weight of the locality. Above 0. */
+  readonly weight: number;
+  /** Ingress gateways of that cluster which listen for the policy. */
+  readonly endpoints: readonly { readonly address: string; readonly port: number; readonly zone?: string }[];
+}
+
+export interface Desired {
+  readonly objects: ReadonlyMap<ObjectKey, DesiredObject>;
+  /** Of everything but Gateways and routes, which follow from the translation (see gateway-status.ts). */
+  readonly statuses: ReadonlyMap<ObjectKey, DesiredStatus>;
+  /** Generated and users' Gateways of our class, sorted by namespace/name. */
+  readonly gateways: readonly ServedGateway[];
+  /** Generated and users' HTTPRoutes, by `namespace/name`. Ours are as reconcile wants them, whatever stands in the cluster. */
+  readonly httpRoutes: ReadonlyMap<string, ObjectTypes["HTTPRoute"]>;
+  /** Generated and users' ReferenceGrants, by `namespace/name`. */
+  readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
+  /** By the name of the dummy Service in namespace `mc-wan`. */
+  readonly wanBackends: ReadonlyMap<string, WanBackend>;
+}

@@ -1,0 +1,89 @@
+/**
+ * EnvoyConfig: what each fleet of Envoys is served. Made by `translate`, encoded and pushed by `serve`.
+ *
+ * Identity is meaning here too: a message that did not change is the same JavaScript object, so that `serve` never
+ * encodes it twice.
+ */
+import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb.ts";
+import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { FleetName } from "./desired.ts";
+import type { Condition } from "./kube-object.ts";
+
+/** A RouteConfiguration in parts: `serve` concatenates the cached bytes of the virtual hosts. */
+export interface RouteTable {
+  /** Everything but `virtualHosts`, which is empty here. */
+  readonly head: RouteConfiguration;
+  /** In order. Names and domains are unique in the table. */
+  readonly virtualHosts: readonly VirtualHost[];
+}
+
+/** All that one fleet is served, by resource name. */
+export interface FleetConfig {
+  readonly listeners: ReadonlyMap<string, Listener>;
+  readonly routes: ReadonlyMap<string, RouteTable>;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  /** One for each EDS cluster, by the cluster's EDS service name. */
+  readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+  /** Gateways that this fleet carries, by `namespace/name`. */
+  readonly gateways: ReadonlyMap<string, GatewayResources>;
+}
+
+/** What must be acknowledged before a Gateway is Programmed. */
+export interface GatewayResources {
+  readonly generation: number;
+  /** Names of listeners and route tables that hold the Gateway's part. */
+  readonly listeners: readonly string[];
+  readonly routes: readonly string[];
+}
+
+export interface EnvoyConfig {
+  readonly fleets: ReadonlyMap<FleetName, FleetConfig>;
+}
+
+/** What translation found out about Gateway API objects; becomes their status (reconcile/gateway-status.ts). */
+export interface Verdicts {
+  /** By `namespace/name` of the Gateway. */
+  readonly gateways: ReadonlyMap<string, GatewayVerdict>;
+  /** By `namespace/name` of the HTTPRoute, then one per parentRef of a Gateway that we serve. */
+  readonly httpRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
+}
+
+export interface GatewayVerdict {
+  /** Conditions without Programmed, which needs an Envoy's word. */
+  readonly conditions: readonly Condition[];
+  readonly listeners: readonly ListenerVerdict[];
+}
+
+export interface ListenerVerdict {
+  readonly name: string;
+  readonly attachedRoutes: number;
+  readonly supportedKinds: readonly { readonly group: string; readonly kind: string }[];
+  /** Accepted, ResolvedRefs, Conflicted; Programmed is added later. */
+  readonly conditions: readonly Condition[];
+}
+
+export interface RouteVerdict {
+  /** As in the route's spec. */
+  readonly parentRef: { readonly group?: string; readonly kind?: string; readonly namespace?: string; readonly name: string; readonly sectionName?: string; readonly port?: number };
+  /** Accepted and ResolvedRefs. */
+  readonly conditions: readonly Condition[];
+}
+
+export interface Translation {
+  readonly config: EnvoyConfig;
+  readonly verdicts: Verdicts;
+}
+
+/** What Envoys have said of a Gateway's resources, over all replicas of the controller. */
+export interface Acknowledgement {
+  /** Generation whose resources some Envoy has accepted, if any. */
+  readonly programmed?: number;
+  /** Set when an Envoy refused the current resources: Envoy's own words. */
+  readonly refused?: string;
+}
+
+/** By `namespace/name` of the Gateway. */
+export type Acknowledgements = ReadonlyMap<string, Acknowledgement>;

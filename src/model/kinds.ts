@@ -1,0 +1,101 @@
+/**
+ * Every kind of object that mc-wan reads or writes: its API coordinates and its TypeScript type.
+ *
+ * The key is unambiguous where two groups share a kind: `McsServiceImport` (multicluster.x-k8s.io) and
+ * `ServiceImport` (ours, L7).
+ */
+import type { IGateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
+import type { IGatewayClass } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GatewayClass";
+import type { IHTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+import type { IReferenceGrant } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant";
+import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
+import type { IEndpointSlice } from "kubernetes-models/discovery.k8s.io/v1/EndpointSlice";
+import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import type { IEndpoints } from "kubernetes-models/v1/Endpoints";
+import type { INamespace } from "kubernetes-models/v1/Namespace";
+import type { INode } from "kubernetes-models/v1/Node";
+import type { IPod } from "kubernetes-models/v1/Pod";
+import type { ISecret } from "kubernetes-models/v1/Secret";
+import type { IService } from "kubernetes-models/v1/Service";
+import type { IServiceAccount } from "kubernetes-models/v1/ServiceAccount";
+import type { GatewayAdvertisement } from "../api/gateway-advertisement.ts";
+import type { ClusterProperty, McsServiceImport, ServiceExport } from "../api/multicluster.ts";
+import type { ServiceAdvertisement } from "../api/service-advertisement.ts";
+import type { ServiceImport } from "../api/service-import.ts";
+import type { WANPolicy } from "../api/wan-policy.ts";
+import type { Kube, ObjectMeta } from "./kube-object.ts";
+
+/** Where a kind lives in the API. */
+export interface KindInfo {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly plural: string;
+  readonly namespaced: boolean;
+}
+
+const of = (apiVersion: string, kind: string, scope: { plural: string; namespaced: boolean }): KindInfo => ({
+  apiVersion,
+  kind,
+  ...scope,
+});
+const inNamespace = (plural: string): { plural: string; namespaced: boolean } => ({ plural, namespaced: true });
+const inCluster = (plural: string): { plural: string; namespaced: boolean } => ({ plural, namespaced: false });
+
+const gatewayApi = "gateway.networking.k8s.io/v1";
+const ours = "mc-wan.l7mp.io/v1alpha1";
+
+/** All kinds, by the key that code uses. */
+export const kinds = {
+  Namespace: of("v1", "Namespace", inCluster("namespaces")),
+  Node: of("v1", "Node", inCluster("nodes")),
+  Service: of("v1", "Service", inNamespace("services")),
+  ServiceAccount: of("v1", "ServiceAccount", inNamespace("serviceaccounts")),
+  Endpoints: of("v1", "Endpoints", inNamespace("endpoints")),
+  Pod: of("v1", "Pod", inNamespace("pods")),
+  Secret: of("v1", "Secret", inNamespace("secrets")),
+  EndpointSlice: of("discovery.k8s.io/v1", "EndpointSlice", inNamespace("endpointslices")),
+  Deployment: of("apps/v1", "Deployment", inNamespace("deployments")),
+  PodDisruptionBudget: of("policy/v1", "PodDisruptionBudget", inNamespace("poddisruptionbudgets")),
+  CustomResourceDefinition: of("apiextensions.k8s.io/v1", "CustomResourceDefinition", inCluster("customresourcedefinitions")),
+  GatewayClass: of(gatewayApi, "GatewayClass", inCluster("gatewayclasses")),
+  Gateway: of(gatewayApi, "Gateway", inNamespace("gateways")),
+  HTTPRoute: of(gatewayApi, "HTTPRoute", inNamespace("httproutes")),
+  ReferenceGrant: of("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", inNamespace("referencegrants")),
+  ServiceExport: of("multicluster.x-k8s.io/v1beta1", "ServiceExport", inNamespace("serviceexports")),
+  McsServiceImport: of("multicluster.x-k8s.io/v1beta1", "ServiceImport", inNamespace("serviceimports")),
+  ClusterProperty: of("about.k8s.io/v1alpha1", "ClusterProperty", inCluster("clusterproperties")),
+  WANPolicy: of(ours, "WANPolicy", inCluster("wanpolicies")),
+  ServiceImport: of(ours, "ServiceImport", inNamespace("serviceimports")),
+  ServiceAdvertisement: of(ours, "ServiceAdvertisement", inNamespace("serviceadvertisements")),
+  GatewayAdvertisement: of(ours, "GatewayAdvertisement", inNamespace("gatewayadvertisements")),
+} as const satisfies Record<string, KindInfo>;
+
+/** The key of a kind in {@link kinds}. */
+export type KindName = keyof typeof kinds;
+
+/** The TypeScript type of each kind. */
+export interface ObjectTypes {
+  Namespace: Kube<INamespace>;
+  Node: Kube<INode>;
+  Service: Kube<IService>;
+  ServiceAccount: Kube<IServiceAccount>;
+  Endpoints: Kube<IEndpoints>;
+  /** Only Pods of our gateways. */
+  Pod: Kube<IPod>;
+  Secret: Kube<ISecret>;
+  EndpointSlice: Kube<IEndpointSlice>;
+  Deployment: Kube<IDeployment>;
+  PodDisruptionBudget: Kube<IPodDisruptionBudget>;
+  CustomResourceDefinition: { apiVersion: string; kind: string; metadata: ObjectMeta };
+  GatewayClass: Kube<IGatewayClass>;
+  Gateway: Kube<IGateway>;
+  HTTPRoute: Kube<IHTTPRoute>;
+  ReferenceGrant: Kube<IReferenceGrant>;
+  ServiceExport: ServiceExport;
+  McsServiceImport: McsServiceImport;
+  ClusterProperty: ClusterProperty;
+  WANPolicy: WANPolicy;
+  ServiceImport: ServiceImport;
+  ServiceAdvertisement: ServiceAdvertisement;
+  GatewayAdvertisement: GatewayAdvertisement;
+}

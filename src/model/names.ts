@@ -1,0 +1,96 @@
+/**
+ * Every name, label and annotation that mc-wan gives to an object. See docs/reference.md.
+ *
+ * A derived name is readable; over 63 characters (a DNS label) it becomes its first 54, `-`, and 8 hex of the hash of
+ * its parts. Two derived names can still meet (`a-b` in `c`, `a` in `b-c`): who holds the plain form is decided in
+ * reconcile; the other takes {@link hashedName}.
+ */
+import { createHash } from "node:crypto";
+
+/** Our API group, and the prefix of our labels and annotations. */
+export const group = "mc-wan.l7mp.io";
+/** Dummy Services, their slices and grants: nothing else. */
+export const dummyNamespace = "mc-wan";
+/** Controller, gateways, peers' Secrets, pools' advertisements. */
+export const systemNamespace = "mc-wan-system";
+/** The GatewayClass that mc-wan serves, and its controllerName. */
+export const gatewayClassName = "mc-wan";
+export const controllerName = "mc-wan.l7mp.io/gateway-controller";
+/** Field manager of every server-side apply. */
+export const fieldManager = "mc-wan";
+/** The CRD that owns what has no cause in its own namespace: its deletion ends the installation. */
+export const ownerCrd = "wanpolicies.mc-wan.l7mp.io";
+/** The ClusterProperty that holds a cluster's id (KEP-2149). */
+export const clusterIdProperty = "cluster.clusterset.k8s.io";
+/** Domain of a cluster's own services, and of the cluster set's. */
+export const clusterDomain = "cluster.local";
+export const clustersetDomain = "clusterset.local";
+
+/** The shared pools: node.cluster of their Envoys, names of their Deployments and of the ingress advertisement. */
+export const ingressPool = "mc-wan-ingress";
+export const egressPool = "mc-wan-egress";
+
+export const labels = {
+  managedBy: "app.kubernetes.io/managed-by",
+  /** Value of managed-by on everything we write. EndpointSlices carry their own label as well. */
+  managedByValue: "mc-wan",
+  /** The cause of an object: the namespace and name of the exported service. */
+  serviceNamespace: `${group}/service-namespace`,
+  serviceName: `${group}/service-name`,
+  wanPolicy: `${group}/wan-policy`,
+  /** On gateway Pods, their Deployments and Services: the fleet (pool, or `<namespace>.<gateway>`). */
+  fleet: `${group}/fleet`,
+  /** On a peer's Secret: the peer's cluster id. */
+  peer: `${group}/peer`,
+  kubeServiceName: "kubernetes.io/service-name",
+  sliceManagedBy: "endpointslice.kubernetes.io/managed-by",
+  skipMirror: "endpointslice.kubernetes.io/skip-mirror",
+  /** kube-proxy skips a Service that names another proxy. */
+  serviceProxyName: "service.kubernetes.io/service-proxy-name",
+  mcsServiceName: "multicluster.kubernetes.io/service-name",
+  mcsSourceCluster: "multicluster.kubernetes.io/source-cluster",
+} as const;
+
+export const annotations = {
+  /** On a ServiceExport: the policy that holds where no rule says so. */
+  wanPolicy: `${group}/wan-policy`,
+  /** The same, as older documents spell it. */
+  wanPolicyAlias: "mcw.l7mp.io/mc-wan-policy",
+  /** On a Service: the name of a tunnel. */
+  tunnel: "policy.sdwan.cisco.com/tunnel",
+  /** On a WANPolicy: "true" makes it the default. */
+  defaultPolicy: `${group}/default`,
+  /** On a ServiceExport: Direct or Gateway. */
+  path: `${group}/path`,
+  /** On Gateways: keeps implementations from making them reachable from outside. */
+  serviceType: "networking.istio.io/service-type",
+} as const;
+
+/** Chooses a port of a service with several; set by the egress, stripped from clients' requests on both sides. */
+export const portHeader = "x-mc-wan-port";
+/** Counts WAN crossings; one is allowed. */
+export const hopHeader = "x-mc-wan-hop";
+
+const maxName = 63;
+
+function hash8(parts: readonly string[]): string {
+  return createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 8);
+}
+
+/** The parts joined by `-`, shortened with a hash of the parts where that is over 63 characters. */
+export function derivedName(...parts: readonly string[]): string {
+  const plain = parts.join("-");
+  return plain.length <= maxName ? plain : hashedName(...parts);
+}
+
+/** The form with a hash, for names that are too long and for the one who lost a collision. */
+export function hashedName(...parts: readonly string[]): string {
+  return `${parts.join("-").slice(0, maxName - 9)}-${hash8(parts)}`;
+}
+
+/** Gateway, HTTPRoute of the exporting cluster. */
+export const ingressName = (service: string): string => derivedName(service, "ingress");
+/** Shadow Service, egress Gateway and its first HTTPRoute. */
+export const shadowName = (service: string): string => derivedName(service, "clusterset");
+/** Dummy Service in {@link dummyNamespace}: this service over this policy. */
+export const dummyName = (service: string, namespace: string, policy: string): string => derivedName(service, namespace, policy);

@@ -1,0 +1,96 @@
+/**
+ * World: all that was seen of all clusters at one moment, read-only. Made by `observe`, read by the pure stages.
+ *
+ *     clusters → observe → World → reconcile → Desired
+ *
+ * Identity is meaning: an object that did not change is the same JavaScript object, and a Store in which nothing
+ * changed is the same Map, in every later World. Pure stages memoise on that.
+ */
+import type { ObjectTypes } from "./kinds.ts";
+import type { Problem } from "./problem.ts";
+
+/** A cluster's id (KEP-2149): a DNS label. */
+export type ClusterId = string;
+
+/** Objects of one kind by `namespace/name` (or `name`). */
+export type Store<T> = ReadonlyMap<string, T>;
+
+/**
+ * Kinds that are watched in the home cluster. Pods: only those labelled as our gateways. Secrets: only peers' Secrets in
+ * `mc-wan-system` and never their data (observe keeps that to itself). CustomResourceDefinitions: only
+ * `wanpolicies.mc-wan.l7mp.io`, the owner of what has no other. Endpoints, ServiceAccounts, Deployments and
+ * PodDisruptionBudgets: only those labelled managed-by mc-wan. EndpointSlices and Services: all.
+ */
+export const homeKinds = [
+  "Namespace",
+  "Service",
+  "EndpointSlice",
+  "Endpoints",
+  "Pod",
+  "ServiceAccount",
+  "Deployment",
+  "PodDisruptionBudget",
+  "CustomResourceDefinition",
+  "GatewayClass",
+  "Gateway",
+  "HTTPRoute",
+  "ReferenceGrant",
+  "ServiceExport",
+  "McsServiceImport",
+  "ClusterProperty",
+  "WANPolicy",
+  "ServiceImport",
+  "ServiceAdvertisement",
+  "GatewayAdvertisement",
+] as const;
+export type HomeKind = (typeof homeKinds)[number];
+
+/** All that an account of a peer may read. */
+export const peerKinds = ["WANPolicy", "ServiceAdvertisement", "GatewayAdvertisement"] as const;
+export type PeerKind = (typeof peerKinds)[number];
+
+export type HomeObjects = { readonly [K in HomeKind]: Store<ObjectTypes[K]> };
+export type PeerObjects = { readonly [K in PeerKind]: Store<ObjectTypes[K]> };
+
+/** Another cluster of the set. Its id comes from the Secret, never from what the peer says. */
+export interface Peer {
+  readonly id: ClusterId;
+  /** Name of the Secret in `mc-wan-system`. */
+  readonly secret: string;
+  /**
+   * `Synced`: every kind was listed and the watches live. `Stale`: was synced; the connection is lost and what it last
+   * said stays in force. `Unsynced`: never heard of: unknown is not empty. `Refused`: the kubeconfig is not usable.
+   */
+  readonly state: "Synced" | "Stale" | "Unsynced" | "Refused";
+  /** Why it is `Refused` or `Stale`. */
+  readonly problem?: Problem;
+  readonly objects: PeerObjects;
+}
+
+/** What the operator chose, from flags and environment of `mcwan controller`. */
+export interface Settings {
+  /** Image of the Envoy of shared pools and of users' Gateways. */
+  readonly envoyImage: string;
+  /** Host and port at which Envoys reach the controller's ADS. */
+  readonly xdsAddress: { readonly host: string; readonly port: number };
+  /** Which dummies get EndpointSlices: every one, or those that a route names. */
+  readonly dummyEndpoints: "All" | "Referenced";
+  /** Writes the deprecated Endpoints beside each proxy slice. */
+  readonly legacyEndpoints: boolean;
+  /** Replicas of each shared pool. */
+  readonly poolReplicas: number;
+}
+
+export interface World {
+  /** The home cluster's id: its ClusterProperty `cluster.clusterset.k8s.io`, or the flag; undefined while neither is there. */
+  readonly homeId: ClusterId | undefined;
+  readonly home: HomeObjects;
+  /** Sorted by id. */
+  readonly peers: readonly Peer[];
+  /**
+   * Ports on which each gateway Pod (by Pod name) is known to listen, from what its Envoy has acknowledged. A Pod that is
+   * not in here is unknown, not silent: what was said of it before stays (see reconcile/gateway-pods.ts).
+   */
+  readonly listening: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly settings: Settings;
+}
