@@ -23,7 +23,10 @@ const module = { path: "github.com/envoyproxy/go-control-plane/envoy", version: 
 
 const root = join(import.meta.dirname, "..");
 const outDir = join(root, "src", "envoy");
-const workDir = join(process.env["MCWAN_CACHE"] ?? join(homedir(), ".cache", "mc-wan"), `envoy-api-${module.version}`);
+const workDir = join(
+  process.env["MCWAN_CACHE"] ?? join(homedir(), ".cache", "mc-wan"),
+  `envoy-api-${module.version}`,
+);
 
 /** Go packages that register the given protobuf types: `envoy.config.core.v3.Node` is in `<module>/config/core/v3`. */
 function goPackages(types: readonly string[]): string[] {
@@ -79,10 +82,17 @@ func main() {
 /** The descriptors of the release, as Go registers them. */
 function readDescriptors(): Uint8Array {
   mkdirSync(workDir, { recursive: true });
-  writeFileSync(join(workDir, "go.mod"), `module envoydescriptors\n\ngo 1.26\n\nrequire ${module.path} ${module.version}\n`);
+  writeFileSync(
+    join(workDir, "go.mod"),
+    `module envoydescriptors\n\ngo 1.26\n\nrequire ${module.path} ${module.version}\n`,
+  );
   writeFileSync(join(workDir, "main.go"), dumpProgram(goPackages(envoyTypes)));
   execFileSync("go", ["mod", "tidy"], { cwd: workDir, stdio: ["ignore", "inherit", "inherit"] });
-  return execFileSync("go", ["run", "."], { cwd: workDir, maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "inherit"] });
+  return execFileSync("go", ["run", "."], {
+    cwd: workDir,
+    maxBuffer: 1 << 28,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 /**
@@ -101,7 +111,28 @@ function dropCustomOptions(message: Message): void {
 /** Everything in src/envoy but its README is generated: what the API dropped must go too. */
 function emptyOutput(): void {
   mkdirSync(outDir, { recursive: true });
-  for (const name of readdirSync(outDir)) if (name !== "README.md") rmSync(join(outDir, name), { recursive: true });
+  for (const name of readdirSync(outDir))
+    if (name !== "README.md") rmSync(join(outDir, name), { recursive: true });
+}
+
+/** A module that knows every generated file, so that an Any of any of their types can be read and printed. */
+function registryModule(files: readonly string[]): string {
+  const names = files.map((file) => `file_${file.replace(/_pb[.]ts$/, "").replaceAll("/", "_")}`);
+  return `// Written by scripts/generate-envoy-types.ts.
+/* eslint-disable */
+
+import { createRegistry } from "@bufbuild/protobuf";
+import type { Registry } from "@bufbuild/protobuf";
+${files.map((file, index) => `import { ${names[index] ?? ""} } from "./${file}";`).join("\n")}
+
+/**
+ * All generated types, for toJson and fromJson, which must look inside Any. Imports all of src/envoy: for tests and for
+ * printing only.
+ */
+export const envoyRegistry: Registry = createRegistry(
+${names.map((name) => `  ${name},`).join("\n")}
+);
+`;
 }
 
 /** Runs one of the binaries that `npm ci` installed. */
@@ -116,7 +147,14 @@ dropCustomOptions(descriptors);
 const whole = join(workDir, "whole.binpb");
 const trimmed = join(workDir, "trimmed.binpb");
 writeFileSync(whole, toBinary(FileDescriptorSetSchema, descriptors));
-run("buf", ["build", whole, "-o", trimmed, "--exclude-source-info", ...envoyTypes.flatMap((type) => ["--type", type])]);
+run("buf", [
+  "build",
+  whole,
+  "-o",
+  trimmed,
+  "--exclude-source-info",
+  ...envoyTypes.flatMap((type) => ["--type", type]),
+]);
 
 const template = {
   version: "v2",
@@ -135,6 +173,11 @@ writeFileSync(templateFile, JSON.stringify(template));
 emptyOutput();
 run("buf", ["generate", "--template", templateFile]);
 
-const files = readdirSync(outDir, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+const files = readdirSync(outDir, { recursive: true, encoding: "utf8" }).filter((name) =>
+  name.endsWith("_pb.ts"),
+);
+writeFileSync(join(outDir, "registry.ts"), registryModule(files.sort()));
 const bytes = files.reduce((sum, name) => sum + readFileSync(join(outDir, name)).length, 0);
-process.stdout.write(`src/envoy: ${files.length} files, ${Math.round(bytes / 1024)} KiB, Envoy API ${module.version}\n`);
+process.stdout.write(
+  `src/envoy: ${files.length} files, ${Math.round(bytes / 1024)} KiB, Envoy API ${module.version}\n`,
+);

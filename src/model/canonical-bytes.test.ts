@@ -47,7 +47,7 @@ describe("canonicalBytes", () => {
 
   it("keeps the meaning and leaves its input as it was, for any Struct", () => {
     fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue({ noUnicodeString: false })), (fields) => {
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (fields) => {
         // JSON has no -0, and protobuf no __proto__ among the keys of a plain object.
         const struct = JSON.parse(JSON.stringify(fields)) as Record<string, never>;
         fc.pre(!JSON.stringify(struct).includes("__proto__"));
@@ -57,6 +57,7 @@ describe("canonicalBytes", () => {
         expect(fromBinary(MetadataSchema, canonicalBytes(MetadataSchema, message))).to.deep.equal(plain);
         expect(JSON.stringify(message)).to.equal(before);
       }),
+      { numRuns: 30 },
     );
   });
 });
