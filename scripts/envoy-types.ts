@@ -67,6 +67,7 @@ export const envoyTypes: readonly string[] = [
   "envoy.admin.v3.Listeners",
   "envoy.admin.v3.ListenersConfigDump",
   "envoy.admin.v3.RoutesConfigDump",
+  "envoy.admin.v3.ScopedRoutesConfigDump",
   "envoy.admin.v3.SecretsConfigDump",
   "envoy.admin.v3.ServerInfo",
   "envoy.config.bootstrap.v3.Bootstrap",

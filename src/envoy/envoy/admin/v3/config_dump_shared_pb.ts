@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file envoy/admin/v3/config_dump_shared.proto.
  */
 export const file_envoy_admin_v3_config_dump_shared: GenFile = /*@__PURE__*/
-  fileDesc("CidlbnZveS9hZG1pbi92My9jb25maWdfZHVtcF9zaGFyZWQucHJvdG8SDmVudm95LmFkbWluLnYzIqgBChJVcGRhdGVGYWlsdXJlU3RhdGUSMgoUZmFpbGVkX2NvbmZpZ3VyYXRpb24YASABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjcKE2xhc3RfdXBkYXRlX2F0dGVtcHQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2RldGFpbHMYAyABKAkSFAoMdmVyc2lvbl9pbmZvGAQgASgJIskGChNMaXN0ZW5lcnNDb25maWdEdW1wEhQKDHZlcnNpb25faW5mbxgBIAEoCRJMChBzdGF0aWNfbGlzdGVuZXJzGAIgAygLMjIuZW52b3kuYWRtaW4udjMuTGlzdGVuZXJzQ29uZmlnRHVtcC5TdGF0aWNMaXN0ZW5lchJOChFkeW5hbWljX2xpc3RlbmVycxgDIAMoCzIzLmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXAuRHluYW1pY0xpc3RlbmVyGmoKDlN0YXRpY0xpc3RlbmVyEiYKCGxpc3RlbmVyGAEgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGoYBChREeW5hbWljTGlzdGVuZXJTdGF0ZRIUCgx2ZXJzaW9uX2luZm8YASABKAkSJgoIbGlzdGVuZXIYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjAKDGxhc3RfdXBkYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaiAMKD0R5bmFtaWNMaXN0ZW5lchIMCgRuYW1lGAEgASgJEk4KDGFjdGl2ZV9zdGF0ZRgCIAEoCzI4LmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXAuRHluYW1pY0xpc3RlbmVyU3RhdGUSTwoNd2FybWluZ19zdGF0ZRgDIAEoCzI4LmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXAuRHluYW1pY0xpc3RlbmVyU3RhdGUSUAoOZHJhaW5pbmdfc3RhdGUYBCABKAsyOC5lbnZveS5hZG1pbi52My5MaXN0ZW5lcnNDb25maWdEdW1wLkR5bmFtaWNMaXN0ZW5lclN0YXRlEjcKC2Vycm9yX3N0YXRlGAUgASgLMiIuZW52b3kuYWRtaW4udjMuVXBkYXRlRmFpbHVyZVN0YXRlEjsKDWNsaWVudF9zdGF0dXMYBiABKA4yJC5lbnZveS5hZG1pbi52My5DbGllbnRSZXNvdXJjZVN0YXR1cyKABQoSQ2x1c3RlcnNDb25maWdEdW1wEhQKDHZlcnNpb25faW5mbxgBIAEoCRJJCg9zdGF0aWNfY2x1c3RlcnMYAiADKAsyMC5lbnZveS5hZG1pbi52My5DbHVzdGVyc0NvbmZpZ0R1bXAuU3RhdGljQ2x1c3RlchJSChdkeW5hbWljX2FjdGl2ZV9jbHVzdGVycxgDIAMoCzIxLmVudm95LmFkbWluLnYzLkNsdXN0ZXJzQ29uZmlnRHVtcC5EeW5hbWljQ2x1c3RlchJTChhkeW5hbWljX3dhcm1pbmdfY2x1c3RlcnMYBCADKAsyMS5lbnZveS5hZG1pbi52My5DbHVzdGVyc0NvbmZpZ0R1bXAuRHluYW1pY0NsdXN0ZXIaaAoNU3RhdGljQ2x1c3RlchIlCgdjbHVzdGVyGAEgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGvUBCg5EeW5hbWljQ2x1c3RlchIUCgx2ZXJzaW9uX2luZm8YASABKAkSJQoHY2x1c3RlchgCIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMAoMbGFzdF91cGRhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI3CgtlcnJvcl9zdGF0ZRgEIAEoCzIiLmVudm95LmFkbWluLnYzLlVwZGF0ZUZhaWx1cmVTdGF0ZRI7Cg1jbGllbnRfc3RhdHVzGAUgASgOMiQuZW52b3kuYWRtaW4udjMuQ2xpZW50UmVzb3VyY2VTdGF0dXMirAQKEFJvdXRlc0NvbmZpZ0R1bXASUAoUc3RhdGljX3JvdXRlX2NvbmZpZ3MYAiADKAsyMi5lbnZveS5hZG1pbi52My5Sb3V0ZXNDb25maWdEdW1wLlN0YXRpY1JvdXRlQ29uZmlnElIKFWR5bmFtaWNfcm91dGVfY29uZmlncxgDIAMoCzIzLmVudm95LmFkbWluLnYzLlJvdXRlc0NvbmZpZ0R1bXAuRHluYW1pY1JvdXRlQ29uZmlnGnEKEVN0YXRpY1JvdXRlQ29uZmlnEioKDHJvdXRlX2NvbmZpZxgBIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMAoMbGFzdF91cGRhdGVkGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBr+AQoSRHluYW1pY1JvdXRlQ29uZmlnEhQKDHZlcnNpb25faW5mbxgBIAEoCRIqCgxyb3V0ZV9jb25maWcYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjAKDGxhc3RfdXBkYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoLZXJyb3Jfc3RhdGUYBCABKAsyIi5lbnZveS5hZG1pbi52My5VcGRhdGVGYWlsdXJlU3RhdGUSOwoNY2xpZW50X3N0YXR1cxgFIAEoDjIkLmVudm95LmFkbWluLnYzLkNsaWVudFJlc291cmNlU3RhdHVzIs0EChNFbmRwb2ludHNDb25maWdEdW1wElkKF3N0YXRpY19lbmRwb2ludF9jb25maWdzGAIgAygLMjguZW52b3kuYWRtaW4udjMuRW5kcG9pbnRzQ29uZmlnRHVtcC5TdGF0aWNFbmRwb2ludENvbmZpZxJbChhkeW5hbWljX2VuZHBvaW50X2NvbmZpZ3MYAyADKAsyOS5lbnZveS5hZG1pbi52My5FbmRwb2ludHNDb25maWdEdW1wLkR5bmFtaWNFbmRwb2ludENvbmZpZxp3ChRTdGF0aWNFbmRwb2ludENvbmZpZxItCg9lbmRwb2ludF9jb25maWcYASABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjAKDGxhc3RfdXBkYXRlZBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAahAIKFUR5bmFtaWNFbmRwb2ludENvbmZpZxIUCgx2ZXJzaW9uX2luZm8YASABKAkSLQoPZW5kcG9pbnRfY29uZmlnGAIgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKC2Vycm9yX3N0YXRlGAQgASgLMiIuZW52b3kuYWRtaW4udjMuVXBkYXRlRmFpbHVyZVN0YXRlEjsKDWNsaWVudF9zdGF0dXMYBSABKA4yJC5lbnZveS5hZG1pbi52My5DbGllbnRSZXNvdXJjZVN0YXR1cyp+ChRDbGllbnRSZXNvdXJjZVN0YXR1cxILCgdVTktOT1dOEAASDQoJUkVRVUVTVEVEEAESEgoORE9FU19OT1RfRVhJU1QQAhIJCgVBQ0tFRBADEgoKBk5BQ0tFRBAEEhIKDlJFQ0VJVkVEX0VSUk9SEAUSCwoHVElNRU9VVBAGQnYKHGlvLmVudm95cHJveHkuZW52b3kuYWRtaW4udjNCFUNvbmZpZ0R1bXBTaGFyZWRQcm90b1ABWj1naXRodWIuY29tL2Vudm95cHJveHkvZ28tY29udHJvbC1wbGFuZS9lbnZveS9hZG1pbi92MzthZG1pbnYzYgZwcm90bzM", [file_google_protobuf_any, file_google_protobuf_timestamp]);
+  fileDesc("CidlbnZveS9hZG1pbi92My9jb25maWdfZHVtcF9zaGFyZWQucHJvdG8SDmVudm95LmFkbWluLnYzIqgBChJVcGRhdGVGYWlsdXJlU3RhdGUSMgoUZmFpbGVkX2NvbmZpZ3VyYXRpb24YASABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjcKE2xhc3RfdXBkYXRlX2F0dGVtcHQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB2RldGFpbHMYAyABKAkSFAoMdmVyc2lvbl9pbmZvGAQgASgJIskGChNMaXN0ZW5lcnNDb25maWdEdW1wEhQKDHZlcnNpb25faW5mbxgBIAEoCRJMChBzdGF0aWNfbGlzdGVuZXJzGAIgAygLMjIuZW52b3kuYWRtaW4udjMuTGlzdGVuZXJzQ29uZmlnRHVtcC5TdGF0aWNMaXN0ZW5lchJOChFkeW5hbWljX2xpc3RlbmVycxgDIAMoCzIzLmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXAuRHluYW1pY0xpc3RlbmVyGmoKDlN0YXRpY0xpc3RlbmVyEiYKCGxpc3RlbmVyGAEgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGoYBChREeW5hbWljTGlzdGVuZXJTdGF0ZRIUCgx2ZXJzaW9uX2luZm8YASABKAkSJgoIbGlzdGVuZXIYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjAKDGxhc3RfdXBkYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAaiAMKD0R5bmFtaWNMaXN0ZW5lchIMCgRuYW1lGAEgASgJEk4KDGFjdGl2ZV9zdGF0ZRgCIAEoCzI4LmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXAuRHluYW1pY0xpc3RlbmVyU3RhdGUSTwoNd2FybWluZ19zdGF0ZRgDIAEoCzI4LmVudm95LmFkbWluLnYzLkxpc3RlbmVyc0NvbmZpZ0R1bXAuRHluYW1pY0xpc3RlbmVyU3RhdGUSUAoOZHJhaW5pbmdfc3RhdGUYBCABKAsyOC5lbnZveS5hZG1pbi52My5MaXN0ZW5lcnNDb25maWdEdW1wLkR5bmFtaWNMaXN0ZW5lclN0YXRlEjcKC2Vycm9yX3N0YXRlGAUgASgLMiIuZW52b3kuYWRtaW4udjMuVXBkYXRlRmFpbHVyZVN0YXRlEjsKDWNsaWVudF9zdGF0dXMYBiABKA4yJC5lbnZveS5hZG1pbi52My5DbGllbnRSZXNvdXJjZVN0YXR1cyKABQoSQ2x1c3RlcnNDb25maWdEdW1wEhQKDHZlcnNpb25faW5mbxgBIAEoCRJJCg9zdGF0aWNfY2x1c3RlcnMYAiADKAsyMC5lbnZveS5hZG1pbi52My5DbHVzdGVyc0NvbmZpZ0R1bXAuU3RhdGljQ2x1c3RlchJSChdkeW5hbWljX2FjdGl2ZV9jbHVzdGVycxgDIAMoCzIxLmVudm95LmFkbWluLnYzLkNsdXN0ZXJzQ29uZmlnRHVtcC5EeW5hbWljQ2x1c3RlchJTChhkeW5hbWljX3dhcm1pbmdfY2x1c3RlcnMYBCADKAsyMS5lbnZveS5hZG1pbi52My5DbHVzdGVyc0NvbmZpZ0R1bXAuRHluYW1pY0NsdXN0ZXIaaAoNU3RhdGljQ2x1c3RlchIlCgdjbHVzdGVyGAEgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGvUBCg5EeW5hbWljQ2x1c3RlchIUCgx2ZXJzaW9uX2luZm8YASABKAkSJQoHY2x1c3RlchgCIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMAoMbGFzdF91cGRhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI3CgtlcnJvcl9zdGF0ZRgEIAEoCzIiLmVudm95LmFkbWluLnYzLlVwZGF0ZUZhaWx1cmVTdGF0ZRI7Cg1jbGllbnRfc3RhdHVzGAUgASgOMiQuZW52b3kuYWRtaW4udjMuQ2xpZW50UmVzb3VyY2VTdGF0dXMirAQKEFJvdXRlc0NvbmZpZ0R1bXASUAoUc3RhdGljX3JvdXRlX2NvbmZpZ3MYAiADKAsyMi5lbnZveS5hZG1pbi52My5Sb3V0ZXNDb25maWdEdW1wLlN0YXRpY1JvdXRlQ29uZmlnElIKFWR5bmFtaWNfcm91dGVfY29uZmlncxgDIAMoCzIzLmVudm95LmFkbWluLnYzLlJvdXRlc0NvbmZpZ0R1bXAuRHluYW1pY1JvdXRlQ29uZmlnGnEKEVN0YXRpY1JvdXRlQ29uZmlnEioKDHJvdXRlX2NvbmZpZxgBIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMAoMbGFzdF91cGRhdGVkGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBr+AQoSRHluYW1pY1JvdXRlQ29uZmlnEhQKDHZlcnNpb25faW5mbxgBIAEoCRIqCgxyb3V0ZV9jb25maWcYAiABKAsyFC5nb29nbGUucHJvdG9idWYuQW55EjAKDGxhc3RfdXBkYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoLZXJyb3Jfc3RhdGUYBCABKAsyIi5lbnZveS5hZG1pbi52My5VcGRhdGVGYWlsdXJlU3RhdGUSOwoNY2xpZW50X3N0YXR1cxgFIAEoDjIkLmVudm95LmFkbWluLnYzLkNsaWVudFJlc291cmNlU3RhdHVzIpUFChZTY29wZWRSb3V0ZXNDb25maWdEdW1wEmQKG2lubGluZV9zY29wZWRfcm91dGVfY29uZmlncxgBIAMoCzI/LmVudm95LmFkbWluLnYzLlNjb3BlZFJvdXRlc0NvbmZpZ0R1bXAuSW5saW5lU2NvcGVkUm91dGVDb25maWdzEmYKHGR5bmFtaWNfc2NvcGVkX3JvdXRlX2NvbmZpZ3MYAiADKAsyQC5lbnZveS5hZG1pbi52My5TY29wZWRSb3V0ZXNDb25maWdEdW1wLkR5bmFtaWNTY29wZWRSb3V0ZUNvbmZpZ3MajgEKGElubGluZVNjb3BlZFJvdXRlQ29uZmlncxIMCgRuYW1lGAEgASgJEjIKFHNjb3BlZF9yb3V0ZV9jb25maWdzGAIgAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGpsCChlEeW5hbWljU2NvcGVkUm91dGVDb25maWdzEgwKBG5hbWUYASABKAkSFAoMdmVyc2lvbl9pbmZvGAIgASgJEjIKFHNjb3BlZF9yb3V0ZV9jb25maWdzGAMgAygLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKC2Vycm9yX3N0YXRlGAUgASgLMiIuZW52b3kuYWRtaW4udjMuVXBkYXRlRmFpbHVyZVN0YXRlEjsKDWNsaWVudF9zdGF0dXMYBiABKA4yJC5lbnZveS5hZG1pbi52My5DbGllbnRSZXNvdXJjZVN0YXR1cyLNBAoTRW5kcG9pbnRzQ29uZmlnRHVtcBJZChdzdGF0aWNfZW5kcG9pbnRfY29uZmlncxgCIAMoCzI4LmVudm95LmFkbWluLnYzLkVuZHBvaW50c0NvbmZpZ0R1bXAuU3RhdGljRW5kcG9pbnRDb25maWcSWwoYZHluYW1pY19lbmRwb2ludF9jb25maWdzGAMgAygLMjkuZW52b3kuYWRtaW4udjMuRW5kcG9pbnRzQ29uZmlnRHVtcC5EeW5hbWljRW5kcG9pbnRDb25maWcadwoUU3RhdGljRW5kcG9pbnRDb25maWcSLQoPZW5kcG9pbnRfY29uZmlnGAEgASgLMhQuZ29vZ2xlLnByb3RvYnVmLkFueRIwCgxsYXN0X3VwZGF0ZWQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wGoQCChVEeW5hbWljRW5kcG9pbnRDb25maWcSFAoMdmVyc2lvbl9pbmZvGAEgASgJEi0KD2VuZHBvaW50X2NvbmZpZxgCIAEoCzIULmdvb2dsZS5wcm90b2J1Zi5BbnkSMAoMbGFzdF91cGRhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI3CgtlcnJvcl9zdGF0ZRgEIAEoCzIiLmVudm95LmFkbWluLnYzLlVwZGF0ZUZhaWx1cmVTdGF0ZRI7Cg1jbGllbnRfc3RhdHVzGAUgASgOMiQuZW52b3kuYWRtaW4udjMuQ2xpZW50UmVzb3VyY2VTdGF0dXMqfgoUQ2xpZW50UmVzb3VyY2VTdGF0dXMSCwoHVU5LTk9XThAAEg0KCVJFUVVFU1RFRBABEhIKDkRPRVNfTk9UX0VYSVNUEAISCQoFQUNLRUQQAxIKCgZOQUNLRUQQBBISCg5SRUNFSVZFRF9FUlJPUhAFEgsKB1RJTUVPVVQQBkJ2Chxpby5lbnZveXByb3h5LmVudm95LmFkbWluLnYzQhVDb25maWdEdW1wU2hhcmVkUHJvdG9QAVo9Z2l0aHViLmNvbS9lbnZveXByb3h5L2dvLWNvbnRyb2wtcGxhbmUvZW52b3kvYWRtaW4vdjM7YWRtaW52M2IGcHJvdG8z", [file_google_protobuf_any, file_google_protobuf_timestamp]);
 
 /**
  * @generated from message envoy.admin.v3.UpdateFailureState
@@ -582,6 +582,167 @@ export const RoutesConfigDump_DynamicRouteConfigSchema: GenMessage<RoutesConfigD
   messageDesc(file_envoy_admin_v3_config_dump_shared, 3, 1);
 
 /**
+ * @generated from message envoy.admin.v3.ScopedRoutesConfigDump
+ */
+export type ScopedRoutesConfigDump = Message<"envoy.admin.v3.ScopedRoutesConfigDump"> & {
+  /**
+   * @generated from field: repeated envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs inline_scoped_route_configs = 1;
+   */
+  inlineScopedRouteConfigs: ScopedRoutesConfigDump_InlineScopedRouteConfigs[];
+
+  /**
+   * @generated from field: repeated envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs dynamic_scoped_route_configs = 2;
+   */
+  dynamicScopedRouteConfigs: ScopedRoutesConfigDump_DynamicScopedRouteConfigs[];
+};
+
+/**
+ * @generated from message envoy.admin.v3.ScopedRoutesConfigDump
+ */
+export type ScopedRoutesConfigDumpJson = {
+  /**
+   * @generated from field: repeated envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs inline_scoped_route_configs = 1;
+   */
+  inlineScopedRouteConfigs?: ScopedRoutesConfigDump_InlineScopedRouteConfigsJson[];
+
+  /**
+   * @generated from field: repeated envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs dynamic_scoped_route_configs = 2;
+   */
+  dynamicScopedRouteConfigs?: ScopedRoutesConfigDump_DynamicScopedRouteConfigsJson[];
+};
+
+/**
+ * Describes the message envoy.admin.v3.ScopedRoutesConfigDump.
+ * Use `create(ScopedRoutesConfigDumpSchema)` to create a new message.
+ */
+export const ScopedRoutesConfigDumpSchema: GenMessage<ScopedRoutesConfigDump, {jsonType: ScopedRoutesConfigDumpJson}> = /*@__PURE__*/
+  messageDesc(file_envoy_admin_v3_config_dump_shared, 4);
+
+/**
+ * @generated from message envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs
+ */
+export type ScopedRoutesConfigDump_InlineScopedRouteConfigs = Message<"envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated google.protobuf.Any scoped_route_configs = 2;
+   */
+  scopedRouteConfigs: Any[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_updated = 3;
+   */
+  lastUpdated?: Timestamp | undefined;
+};
+
+/**
+ * @generated from message envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs
+ */
+export type ScopedRoutesConfigDump_InlineScopedRouteConfigsJson = {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * @generated from field: repeated google.protobuf.Any scoped_route_configs = 2;
+   */
+  scopedRouteConfigs?: AnyJson[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_updated = 3;
+   */
+  lastUpdated?: TimestampJson;
+};
+
+/**
+ * Describes the message envoy.admin.v3.ScopedRoutesConfigDump.InlineScopedRouteConfigs.
+ * Use `create(ScopedRoutesConfigDump_InlineScopedRouteConfigsSchema)` to create a new message.
+ */
+export const ScopedRoutesConfigDump_InlineScopedRouteConfigsSchema: GenMessage<ScopedRoutesConfigDump_InlineScopedRouteConfigs, {jsonType: ScopedRoutesConfigDump_InlineScopedRouteConfigsJson}> = /*@__PURE__*/
+  messageDesc(file_envoy_admin_v3_config_dump_shared, 4, 0);
+
+/**
+ * @generated from message envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs
+ */
+export type ScopedRoutesConfigDump_DynamicScopedRouteConfigs = Message<"envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string version_info = 2;
+   */
+  versionInfo: string;
+
+  /**
+   * @generated from field: repeated google.protobuf.Any scoped_route_configs = 3;
+   */
+  scopedRouteConfigs: Any[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_updated = 4;
+   */
+  lastUpdated?: Timestamp | undefined;
+
+  /**
+   * @generated from field: envoy.admin.v3.UpdateFailureState error_state = 5;
+   */
+  errorState?: UpdateFailureState | undefined;
+
+  /**
+   * @generated from field: envoy.admin.v3.ClientResourceStatus client_status = 6;
+   */
+  clientStatus: ClientResourceStatus;
+};
+
+/**
+ * @generated from message envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs
+ */
+export type ScopedRoutesConfigDump_DynamicScopedRouteConfigsJson = {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name?: string;
+
+  /**
+   * @generated from field: string version_info = 2;
+   */
+  versionInfo?: string;
+
+  /**
+   * @generated from field: repeated google.protobuf.Any scoped_route_configs = 3;
+   */
+  scopedRouteConfigs?: AnyJson[];
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_updated = 4;
+   */
+  lastUpdated?: TimestampJson;
+
+  /**
+   * @generated from field: envoy.admin.v3.UpdateFailureState error_state = 5;
+   */
+  errorState?: UpdateFailureStateJson;
+
+  /**
+   * @generated from field: envoy.admin.v3.ClientResourceStatus client_status = 6;
+   */
+  clientStatus?: ClientResourceStatusJson;
+};
+
+/**
+ * Describes the message envoy.admin.v3.ScopedRoutesConfigDump.DynamicScopedRouteConfigs.
+ * Use `create(ScopedRoutesConfigDump_DynamicScopedRouteConfigsSchema)` to create a new message.
+ */
+export const ScopedRoutesConfigDump_DynamicScopedRouteConfigsSchema: GenMessage<ScopedRoutesConfigDump_DynamicScopedRouteConfigs, {jsonType: ScopedRoutesConfigDump_DynamicScopedRouteConfigsJson}> = /*@__PURE__*/
+  messageDesc(file_envoy_admin_v3_config_dump_shared, 4, 1);
+
+/**
  * @generated from message envoy.admin.v3.EndpointsConfigDump
  */
 export type EndpointsConfigDump = Message<"envoy.admin.v3.EndpointsConfigDump"> & {
@@ -616,7 +777,7 @@ export type EndpointsConfigDumpJson = {
  * Use `create(EndpointsConfigDumpSchema)` to create a new message.
  */
 export const EndpointsConfigDumpSchema: GenMessage<EndpointsConfigDump, {jsonType: EndpointsConfigDumpJson}> = /*@__PURE__*/
-  messageDesc(file_envoy_admin_v3_config_dump_shared, 4);
+  messageDesc(file_envoy_admin_v3_config_dump_shared, 5);
 
 /**
  * @generated from message envoy.admin.v3.EndpointsConfigDump.StaticEndpointConfig
@@ -653,7 +814,7 @@ export type EndpointsConfigDump_StaticEndpointConfigJson = {
  * Use `create(EndpointsConfigDump_StaticEndpointConfigSchema)` to create a new message.
  */
 export const EndpointsConfigDump_StaticEndpointConfigSchema: GenMessage<EndpointsConfigDump_StaticEndpointConfig, {jsonType: EndpointsConfigDump_StaticEndpointConfigJson}> = /*@__PURE__*/
-  messageDesc(file_envoy_admin_v3_config_dump_shared, 4, 0);
+  messageDesc(file_envoy_admin_v3_config_dump_shared, 5, 0);
 
 /**
  * @generated from message envoy.admin.v3.EndpointsConfigDump.DynamicEndpointConfig
@@ -720,7 +881,7 @@ export type EndpointsConfigDump_DynamicEndpointConfigJson = {
  * Use `create(EndpointsConfigDump_DynamicEndpointConfigSchema)` to create a new message.
  */
 export const EndpointsConfigDump_DynamicEndpointConfigSchema: GenMessage<EndpointsConfigDump_DynamicEndpointConfig, {jsonType: EndpointsConfigDump_DynamicEndpointConfigJson}> = /*@__PURE__*/
-  messageDesc(file_envoy_admin_v3_config_dump_shared, 4, 1);
+  messageDesc(file_envoy_admin_v3_config_dump_shared, 5, 1);
 
 /**
  * @generated from enum envoy.admin.v3.ClientResourceStatus
