@@ -1,0 +1,23 @@
+/**
+ * The Envoy side as the composition root sees it: what `serve` and `drivers/grpc` offer together. Only the interface:
+ * run.ts puts `createAdsServer` behind it.
+ *
+ *     EnvoyConfig → publish → AdsServer → Envoys
+ *                                 └→ acknowledgements, listening → status and advertisements
+ */
+import type { Acknowledgements, EnvoyConfig } from "./envoy-config.ts";
+
+export interface AdsServer {
+  /** Starts to listen; gives the port, which the system chose where 0 was asked for. */
+  start(): Promise<{ readonly port: number }>;
+  /** Serves this configuration from now on. Before the first call no Envoy gets an answer: unknown is not empty. */
+  publish(config: EnvoyConfig): void;
+  /** What Envoys have said of each Gateway. The same Map while nothing changed. */
+  acknowledgements(): Acknowledgements;
+  /** Ports on which each gateway Pod (by Pod name) listens. The same Map while nothing changed. */
+  listening(): ReadonlyMap<string, ReadonlySet<number>>;
+  /** Called after {@link acknowledgements} or {@link listening} changed. */
+  onAcknowledged(callback: () => void): void;
+  /** Ends the streams and the server. */
+  stop(): Promise<void>;
+}
