@@ -27,6 +27,8 @@ export interface FleetConfig {
   readonly clusters: ReadonlyMap<string, Cluster>;
   /** One for each EDS cluster, by the cluster's EDS service name. */
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+  /** Listener name → name of the route table that it serves: tells `serve` whether a removed listener can still answer. */
+  readonly tables: ReadonlyMap<string, string>;
   /** Gateways that this fleet carries, by `namespace/name`. */
   readonly gateways: ReadonlyMap<string, GatewayResources>;
 }
@@ -67,7 +69,14 @@ export interface ListenerVerdict {
 
 export interface RouteVerdict {
   /** As in the route's spec. */
-  readonly parentRef: { readonly group?: string; readonly kind?: string; readonly namespace?: string; readonly name: string; readonly sectionName?: string; readonly port?: number };
+  readonly parentRef: {
+    readonly group?: string;
+    readonly kind?: string;
+    readonly namespace?: string;
+    readonly name: string;
+    readonly sectionName?: string;
+    readonly port?: number;
+  };
   /** Accepted and ResolvedRefs. */
   readonly conditions: readonly Condition[];
 }

@@ -7,7 +7,10 @@ export class UnavailableError extends Error {
   readonly retryAfterMs: number | undefined;
   /** HTTP status; undefined where there was no answer. */
   readonly status: number | undefined;
-  constructor(message: string, options: { cause?: unknown; retryAfterMs?: number | undefined; status?: number | undefined } = {}) {
+  constructor(
+    message: string,
+    options: { cause?: unknown; retryAfterMs?: number | undefined; status?: number | undefined } = {},
+  ) {
     super(message, { cause: options.cause });
     this.retryAfterMs = options.retryAfterMs;
     this.status = options.status;

@@ -38,8 +38,14 @@ const of = (apiVersion: string, kind: string, scope: { plural: string; namespace
   kind,
   ...scope,
 });
-const inNamespace = (plural: string): { plural: string; namespaced: boolean } => ({ plural, namespaced: true });
-const inCluster = (plural: string): { plural: string; namespaced: boolean } => ({ plural, namespaced: false });
+const inNamespace = (plural: string): { plural: string; namespaced: boolean } => ({
+  plural,
+  namespaced: true,
+});
+const inCluster = (plural: string): { plural: string; namespaced: boolean } => ({
+  plural,
+  namespaced: false,
+});
 
 const gatewayApi = "gateway.networking.k8s.io/v1";
 const ours = "mc-wan.l7mp.io/v1alpha1";
@@ -56,7 +62,11 @@ export const kinds = {
   EndpointSlice: of("discovery.k8s.io/v1", "EndpointSlice", inNamespace("endpointslices")),
   Deployment: of("apps/v1", "Deployment", inNamespace("deployments")),
   PodDisruptionBudget: of("policy/v1", "PodDisruptionBudget", inNamespace("poddisruptionbudgets")),
-  CustomResourceDefinition: of("apiextensions.k8s.io/v1", "CustomResourceDefinition", inCluster("customresourcedefinitions")),
+  CustomResourceDefinition: of(
+    "apiextensions.k8s.io/v1",
+    "CustomResourceDefinition",
+    inCluster("customresourcedefinitions"),
+  ),
   GatewayClass: of(gatewayApi, "GatewayClass", inCluster("gatewayclasses")),
   Gateway: of(gatewayApi, "Gateway", inNamespace("gateways")),
   HTTPRoute: of(gatewayApi, "HTTPRoute", inNamespace("httproutes")),

@@ -93,4 +93,5 @@ export const ingressName = (service: string): string => derivedName(service, "in
 /** Shadow Service, egress Gateway and its first HTTPRoute. */
 export const shadowName = (service: string): string => derivedName(service, "clusterset");
 /** Dummy Service in {@link dummyNamespace}: this service over this policy. */
-export const dummyName = (service: string, namespace: string, policy: string): string => derivedName(service, namespace, policy);
+export const dummyName = (service: string, namespace: string, policy: string): string =>
+  derivedName(service, namespace, policy);

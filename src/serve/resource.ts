@@ -1,0 +1,84 @@
+/**
+ * Encodes resources once: bytes are kept beside the message they came from, so what did not change is never encoded
+ * again. The version of a resource is a hash of its bytes: a restarted or second replica gives the same one.
+ *
+ *     message → bytes of discovery.v3.Resource { name = 3, version = 1, resource = 2 (Any) }
+ */
+import { createHash } from "node:crypto";
+import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
+import { ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
+import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import { canonicalBytes } from "../model/canonical-bytes.ts";
+import type { RouteTable } from "../model/envoy-config.ts";
+import { xdsType } from "../model/xds-types.ts";
+import type { XdsTypeUrl } from "../model/xds-types.ts";
+import { lengthDelimited } from "./wire.ts";
+
+/** One resource, ready to be put into a response. */
+export interface Resource {
+  readonly name: string;
+  /** 16 hex characters of the SHA-256 of the content. */
+  readonly version: string;
+  /** The encoded discovery.v3.Resource. */
+  readonly bytes: Uint8Array;
+}
+
+/** The types that Envoys are served. */
+export type ServedType = Exclude<XdsTypeUrl, typeof xdsType.virtualHost>;
+
+const schemas = {
+  [xdsType.cluster]: ClusterSchema,
+  [xdsType.clusterLoadAssignment]: ClusterLoadAssignmentSchema,
+  [xdsType.listener]: ListenerSchema,
+} as const;
+
+const known = new WeakMap<object, Resource>();
+const knownHosts = new WeakMap<object, Uint8Array>();
+
+/** A listener, cluster or load assignment as a resource. `name` is the one that Envoy subscribes to. */
+export function resourceOf<Type extends keyof typeof schemas>(
+  type: Type,
+  name: string,
+  message: MessageShape<(typeof schemas)[Type]>,
+): Resource {
+  return remembered(message, () => encode(type, name, canonicalBytes<DescMessage>(schemas[type], message)));
+}
+
+/** A route table as a resource: the bytes of its head, then those of each virtual host (field 2). */
+export function routeResourceOf(name: string, table: RouteTable): Resource {
+  return remembered(table, () => {
+    const parts: Uint8Array[] = [canonicalBytes(RouteConfigurationSchema, table.head)];
+    for (const host of table.virtualHosts) {
+      let bytes = knownHosts.get(host);
+      if (bytes === undefined) {
+        bytes = lengthDelimited(2, canonicalBytes(VirtualHostSchema, host));
+        knownHosts.set(host, bytes);
+      }
+      parts.push(bytes);
+    }
+    return encode(xdsType.routeConfiguration, name, Buffer.concat(parts));
+  });
+}
+
+function remembered(source: Message | RouteTable, make: () => Resource): Resource {
+  let resource = known.get(source);
+  if (resource === undefined) {
+    resource = make();
+    known.set(source, resource);
+  }
+  return resource;
+}
+
+function encode(type: ServedType, name: string, content: Uint8Array): Resource {
+  const version = createHash("sha256").update(content).digest("hex").slice(0, 16);
+  const any = Buffer.concat([lengthDelimited(1, Buffer.from(type)), lengthDelimited(2, content)]);
+  const bytes = Buffer.concat([
+    lengthDelimited(1, Buffer.from(version)),
+    lengthDelimited(2, any),
+    lengthDelimited(3, Buffer.from(name)),
+  ]);
+  return { name, version, bytes };
+}
