@@ -1,0 +1,150 @@
+/**
+ * Types and reasons of all conditions that mc-wan sets, as constants: whoever reads a status can rely on these words.
+ *
+ * Sources: KEP-1645 (ServiceExport, MCS ServiceImport), Gateway API v1.6 (Gateway, listeners, routes), section 6 of the
+ * specification (WANPolicy, L7 ServiceImport). A type or reason that two of them share stands here once.
+ */
+
+/** Types of conditions. */
+export const types = {
+  /** WANPolicy, L7 ServiceImport, GatewayAdvertisement, GatewayClass, Gateway, listener, route: understood and taken up. */
+  Accepted: "Accepted",
+  /** L7 ServiceImport, listener, route: every reference leads to something that may be used. */
+  ResolvedRefs: "ResolvedRefs",
+  /** L7 ServiceImport, Gateway, listener: an Envoy has acknowledged it. */
+  Programmed: "Programmed",
+  /** Listener: it clashes with another one. */
+  Conflicted: "Conflicted",
+  /** WANPolicy: every cluster has the same one. */
+  Consistent: "Consistent",
+  /** WANPolicy: gateways set its DSCP. */
+  DSCPApplied: "DSCPApplied",
+  /** ServiceExport: can be exported. */
+  Valid: "Valid",
+  /** ServiceExport, MCS ServiceImport: done. */
+  Ready: "Ready",
+  /** ServiceExport: exporters disagree. */
+  Conflict: "Conflict",
+  /** ServiceExport, MCS ServiceImport: its traffic travels over the WANPolicy that was asked for. */
+  Classified: "Classified",
+  /** L7 ServiceImport: clients cannot get past its rules. */
+  Enforced: "Enforced",
+  /** MCS ServiceImport: every port can be carried. */
+  PortsSupported: "PortsSupported",
+} as const;
+
+/** The type of a condition. */
+export type ConditionType = (typeof types)[keyof typeof types];
+
+/** Reasons of conditions. */
+export const reasons = {
+  // Shared words.
+  Accepted: "Accepted",
+  Invalid: "Invalid",
+  Pending: "Pending",
+  Ready: "Ready",
+  ResolvedRefs: "ResolvedRefs",
+  Programmed: "Programmed",
+
+  // WANPolicy.
+  /** WANPolicy: an older one has the port. ServiceExport: exporters disagree on ports. */
+  PortConflict: "PortConflict",
+  TooManyPolicies: "TooManyPolicies",
+  /** A second WANPolicy says that it is the default: none is. */
+  SeveralDefaults: "SeveralDefaults",
+  Consistent: "Consistent",
+  /** A peer has another port or tunnel under the name. */
+  DiffersFromPeer: "DiffersFromPeer",
+  /** A peer does not have it. */
+  MissingAtPeer: "MissingAtPeer",
+  DSCPNotApplied: "DSCPNotApplied",
+
+  // ServiceExport, Valid.
+  Valid: "Valid",
+  NoService: "NoService",
+  InvalidServiceType: "InvalidServiceType",
+  // ServiceExport, Ready.
+  Exported: "Exported",
+  Failed: "Failed",
+  /** The policy that the export names does not exist or is not accepted. */
+  PolicyNotFound: "PolicyNotFound",
+  /** Nothing names a policy, and no WANPolicy is the default. */
+  NoPolicy: "NoPolicy",
+  /** The tunnel that the Service names fits several WANPolicies. */
+  AmbiguousTunnel: "AmbiguousTunnel",
+  /** An annotation holds a value that means nothing. */
+  InvalidAnnotation: "InvalidAnnotation",
+  /** Another object has the derived name; the message says which name holds. */
+  NameCollision: "NameCollision",
+  /** An object by the name that mc-wan would write is somebody else's. */
+  NotOurs: "NotOurs",
+  // ServiceExport, Conflict. Several are joined with commas.
+  TypeConflict: "TypeConflict",
+  SessionAffinityConflict: "SessionAffinityConflict",
+  SessionAffinityConfigConflict: "SessionAffinityConfigConflict",
+  LabelsConflict: "LabelsConflict",
+  AnnotationsConflict: "AnnotationsConflict",
+  InternalTrafficPolicyConflict: "InternalTrafficPolicyConflict",
+  TrafficDistributionConflict: "TrafficDistributionConflict",
+  IPFamilyConflict: "IPFamilyConflict",
+  WANPolicyConflict: "WANPolicyConflict",
+  NoConflicts: "NoConflicts",
+
+  // MCS ServiceImport.
+  IPFamilyNotSupported: "IPFamilyNotSupported",
+  /** The IP that the import held is taken; it has a new one. */
+  IPChanged: "IPChanged",
+  Classified: "Classified",
+  /** Clients connect to the pods of a headless service past the gateways. */
+  Headless: "Headless",
+  /** A port whose protocol is not carried (UDP, SCTP); in Gateway API a listener or backend of a protocol that we do not speak. */
+  UnsupportedProtocol: "UnsupportedProtocol",
+  Supported: "Supported",
+
+  // L7 ServiceImport.
+  /** No cluster exports the service. */
+  NoExport: "NoExport",
+  /** A filter would change Host, and with it the service. */
+  HostRewrite: "HostRewrite",
+  UnsupportedFilter: "UnsupportedFilter",
+  /** http rules for a service without an HTTP port, or tcp for one without a TCP port. */
+  NoMatchingPort: "NoMatchingPort",
+  BackendNotFound: "BackendNotFound",
+  RefNotPermitted: "RefNotPermitted",
+  InvalidKind: "InvalidKind",
+  Enforced: "Enforced",
+  /** Without mutual TLS the rules bind only clients that use the imported name. */
+  OnlyByName: "OnlyByName",
+
+  // Advertisements.
+  UnsupportedFormatVersion: "UnsupportedFormatVersion",
+  /** An advertised address is inside our own pod or service range. */
+  AddressOverlap: "AddressOverlap",
+  UnusableAddress: "UnusableAddress",
+
+  // Peers.
+  InvalidKubeconfig: "InvalidKubeconfig",
+  Unreachable: "Unreachable",
+
+  // Gateway API: GatewayClass, Gateway and listeners.
+  UnsupportedValue: "UnsupportedValue",
+  ListenersNotValid: "ListenersNotValid",
+  InvalidParameters: "InvalidParameters",
+  UnsupportedAddress: "UnsupportedAddress",
+  AddressNotAssigned: "AddressNotAssigned",
+  AddressNotUsable: "AddressNotUsable",
+  NoResources: "NoResources",
+  PortUnavailable: "PortUnavailable",
+  HostnameConflict: "HostnameConflict",
+  ProtocolConflict: "ProtocolConflict",
+  InvalidCertificateRef: "InvalidCertificateRef",
+  InvalidRouteKinds: "InvalidRouteKinds",
+  // Gateway API: routes.
+  NoMatchingParent: "NoMatchingParent",
+  NoMatchingListenerHostname: "NoMatchingListenerHostname",
+  NotAllowedByListeners: "NotAllowedByListeners",
+  IncompatibleFilters: "IncompatibleFilters",
+} as const;
+
+/** The reason of a condition. */
+export type ConditionReason = (typeof reasons)[keyof typeof reasons];

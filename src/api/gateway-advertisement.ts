@@ -1,0 +1,37 @@
+/**
+ * GatewayAdvertisement: where peers reach one pool of ingress gateways. Written by the cluster of the gateways only.
+ * Schema: crds/gatewayadvertisements.mc-wan.l7mp.io.yaml.
+ */
+import { apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
+import type { CustomObject, Parsed } from "./custom-object.ts";
+import type {
+  GatewayAdvertisementSpec,
+  GatewayAdvertisementStatus,
+} from "./generated/gateway-advertisement.ts";
+import { schema } from "./generated/gateway-advertisement-schema.ts";
+
+export type {
+  GatewayAdvertisementSpec,
+  GatewayAdvertisementStatus,
+  GatewayEndpoint,
+} from "./generated/gateway-advertisement.ts";
+
+/** One pool of ingress gateways, as its cluster tells its peers. */
+export type GatewayAdvertisement = CustomObject<
+  typeof apiVersion,
+  "GatewayAdvertisement",
+  GatewayAdvertisementSpec,
+  GatewayAdvertisementStatus
+>;
+
+/**
+ * A GatewayAdvertisement from outside, or all that is wrong with it: unknown fields are passed over, an unknown value of
+ * an enumeration or a newer formatVersion is a problem.
+ */
+export const parseGatewayAdvertisement: (input: unknown) => Parsed<GatewayAdvertisement> =
+  parserOf<GatewayAdvertisement>({
+    apiVersions: [apiVersion],
+    kind: "GatewayAdvertisement",
+    schema,
+    check: ({ spec }) => formatVersionProblems(spec),
+  });
