@@ -1,0 +1,101 @@
+/**
+ * Brings one cluster from nothing to ready, step by step, and says each step.
+ *
+ *     API server ─> objects and CRDs ─> controller-manager, kube-proxy, CoreDNS, node agent ─> Node Ready, DNS answers through its ClusterIP
+ *
+ * Never waits longer than one poll for anything, and never gives up by itself: who starts the lab sets the time limit.
+ */
+import { Resolver } from "node:dns/promises";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { LabPlan } from "../lab-plan.ts";
+import { ApiRefusedError, KubeApi, readKubeconfig } from "../node-agent/kube-api.ts";
+import { arrayAt, isObject, objectAt } from "../node-agent/json.ts";
+import { clusterProperties, dnsObjects, nodeAddressStatus, nodeObject, type PlacedObject } from "./cluster-objects.ts";
+import {
+  apiServerProgram,
+  controllerManagerProgram,
+  corednsProgram,
+  kubeProxyProgram,
+  nodeAgentProgram,
+  type PreparedCluster,
+} from "./control-plane.ts";
+import type { Programs } from "./processes.ts";
+
+const POLL_MS = 25;
+const FIELD_MANAGER = "mc-wan-lab";
+
+/** What all clusters share while they start. */
+export interface LabStart {
+  readonly plan: LabPlan;
+  readonly programs: Programs;
+  readonly crds: readonly PlacedObject[];
+  readonly step: (text: string, cluster?: string) => void;
+}
+
+/** Starts a prepared cluster; fulfils when it is ready, with a connection to its API server. */
+export async function startCluster(lab: LabStart, cluster: PreparedCluster): Promise<KubeApi> {
+  const { id, nodeName, addresses } = cluster.plan;
+  const start = (spec: Parameters<Programs["start"]>[0]): void => {
+    lab.programs.start(spec);
+  };
+  start(apiServerProgram(lab.plan, cluster));
+  const api = new KubeApi(readKubeconfig(cluster.kubeconfigFile));
+  await until(async () => (await api.call("GET", "/api/v1/namespaces/kube-system")) !== undefined);
+  lab.step("API server answers", id);
+
+  start(controllerManagerProgram(lab.plan, cluster));
+  await apply(api, nodeObject(cluster.plan));
+  await patchNodeStatus(api, nodeName, nodeAddressStatus(cluster.plan));
+  start(kubeProxyProgram(lab.plan, cluster));
+  if (lab.plan.nodes) start(nodeAgentProgram(lab.plan, cluster));
+  await Promise.all([...lab.crds, ...dnsObjects(cluster.plan)].map((placed) => apply(api, placed)));
+  // CoreDNS looks for the ServiceImport kind once, when it starts.
+  start(corednsProgram(lab.plan, cluster));
+  await Promise.all(clusterProperties(cluster.plan).map((placed) => until(async () => await apply(api, placed))));
+  lab.step("CRDs are applied", id);
+
+  await Promise.all([
+    lab.plan.nodes ? nodeReady(api, nodeName).then(() => { lab.step("Node is Ready", id); }) : undefined,
+    dnsAnswers(addresses.dnsService).then(() => { lab.step("DNS answers", id); }),
+  ]);
+  return api;
+}
+
+/** Server-side apply. Fulfils with true. */
+async function apply(api: KubeApi, { path, object }: PlacedObject): Promise<true> {
+  await api.call("PATCH", `${path}?fieldManager=${FIELD_MANAGER}&force=true`, { body: object, contentType: "application/apply-patch+yaml" });
+  return true;
+}
+
+async function patchNodeStatus(api: KubeApi, nodeName: string, body: unknown): Promise<void> {
+  await api.call("PATCH", `/api/v1/nodes/${nodeName}/status`, { body, contentType: "application/merge-patch+json" });
+}
+
+async function nodeReady(api: KubeApi, nodeName: string): Promise<void> {
+  await until(async () => {
+    const node = await api.call("GET", `/api/v1/nodes/${nodeName}`);
+    if (!isObject(node)) return false;
+    return arrayAt(objectAt(node, "status"), "conditions").some((entry) => isObject(entry) && entry["type"] === "Ready" && entry["status"] === "True");
+  });
+}
+
+/** Through the ClusterIP: this is CoreDNS, kube-proxy and the way there, all in one question. */
+async function dnsAnswers(server: string): Promise<void> {
+  await until(async () => {
+    const resolver = new Resolver({ timeout: 200, tries: 1 });
+    resolver.setServers([server]);
+    return (await resolver.resolve4("kubernetes.default.svc.cluster.local")).length > 0;
+  });
+}
+
+/** Polls until `attempt` gives true. What it throws is "not yet", but for a request that the API server finds wrong. */
+async function until(attempt: () => Promise<boolean>): Promise<void> {
+  for (;;) {
+    try {
+      if (await attempt()) return;
+    } catch (error) {
+      if (error instanceof ApiRefusedError && [400, 409, 413, 415, 422].includes(error.status)) throw error;
+    }
+    await sleep(POLL_MS);
+  }
+}
