@@ -1,0 +1,120 @@
+/**
+ * The demo: three clusters on this machine, two tunnels between them, and the proof that each HTTP route of `payment`
+ * takes the tunnel that was asked for. Exits 0 only if every claim held.
+ *
+ *     npm run demo [-- --json]   once, then everything is torn down
+ *     npm start                  the lab stays up to play with; Ctrl-C ends it
+ */
+import { parseArgs } from "node:util";
+import { defaultRunDir } from "../src/lab/run-dir.ts";
+import type { Evidence } from "./claim.ts";
+import { openEnvironment } from "./environment.ts";
+import type { Environment } from "./environment.ts";
+import { payment, routing } from "./scenarios/payment.ts";
+
+const usage = `Usage: npm run demo [-- --json]
+       npm start
+
+  --json   prints the result as JSON on standard output; progress goes to standard error
+  --keep   leaves the lab up afterwards until Ctrl-C (what npm start does)
+  --help   prints this
+`;
+
+interface Outcome {
+  readonly title: string;
+  readonly held: boolean;
+  readonly evidence?: Evidence;
+  readonly error?: string;
+}
+
+const started = performance.now();
+const seconds = (): string => ((performance.now() - started) / 1000).toFixed(1);
+const progress = (line: string): void => {
+  process.stderr.write(`${seconds().padStart(6)} s  ${line}\n`);
+};
+
+async function proveAll(environment: Environment): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const claim of routing) {
+    try {
+      const evidence = await claim.prove(environment);
+      outcomes.push({ title: claim.title, held: true, evidence });
+      progress(`held      ${claim.title}  ${JSON.stringify(evidence)}`);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      outcomes.push({ title: claim.title, held: false, error: message });
+      progress(`REFUTED   ${claim.title}  ${message}`);
+    }
+  }
+  return outcomes;
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => {
+        resolve();
+      });
+  });
+}
+
+async function main(): Promise<number> {
+  let options: { json: boolean; keep: boolean; help: boolean };
+  try {
+    const parsed = parseArgs({
+      options: { json: { type: "boolean" }, keep: { type: "boolean" }, help: { type: "boolean" } },
+    });
+    options = {
+      json: parsed.values.json ?? false,
+      keep: parsed.values.keep ?? false,
+      help: parsed.values.help ?? false,
+    };
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}`);
+    return 2;
+  }
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const stop = interrupted();
+  const environment = await openEnvironment({
+    progress,
+    ...(options.keep ? { runDir: defaultRunDir() } : {}),
+  });
+  let code = 1;
+  const demo = async (): Promise<void> => {
+    await payment.setUp(environment, progress);
+    const outcomes = await proveAll(environment);
+    const held = outcomes.every((outcome) => outcome.held);
+    code = held ? 0 : 1;
+    if (options.json)
+      process.stdout.write(
+        `${JSON.stringify({ held, seconds: Number(seconds()), claims: outcomes }, undefined, 2)}\n`,
+      );
+    progress(
+      `${outcomes.filter((outcome) => outcome.held).length} of ${outcomes.length} claims held, ${seconds()} s after the start`,
+    );
+    if (options.keep) {
+      progress(
+        `the lab is up: export KUBECONFIG=${environment.lab?.kubeconfig ?? ""}; kubectl config get-contexts`,
+      );
+      progress("Ctrl-C ends it");
+      await stop;
+    }
+  };
+  try {
+    await Promise.race([demo(), stop]);
+  } finally {
+    progress("ending the lab");
+    await environment.close();
+  }
+  return code;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

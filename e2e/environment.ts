@@ -1,0 +1,90 @@
+/**
+ * Where scenarios run: a lab made for them, or clusters that a person names by context.
+ *
+ *     MCWAN_CONTEXTS=a,b,c [KUBECONFIG=…] → those clusters;   otherwise → a lab of three clusters, ended afterwards
+ *
+ * On clusters that are not the lab's there are no link counters: claims that need them are skipped, and say so.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import { join } from "node:path";
+import { findBinary } from "../src/lab/binaries/binaries.ts";
+import { installMcWan, waitForMcWan } from "../src/lab/install.ts";
+import type { InstallTarget } from "../src/lab/install.ts";
+import { kubectl } from "../src/lab/kubectl.ts";
+import type { Kubectl } from "../src/lab/kubectl.ts";
+import { startLab } from "../src/lab/lab.ts";
+import type { Lab } from "../src/lab/lab.ts";
+
+/** Clusters with mc-wan in them. The first consumes; the others export. */
+export interface Environment {
+  readonly kubectl: Kubectl;
+  readonly clusters: readonly InstallTarget[];
+  readonly consumer: InstallTarget;
+  readonly exporters: readonly InstallTarget[];
+  /** Set where the clusters are a lab's. */
+  readonly lab: Lab | undefined;
+  readonly close: () => Promise<void>;
+}
+
+const repository = join(import.meta.dirname, "..");
+/** The manifests that every cluster gets, lab or not. */
+export const manifests = join(repository, "deploy");
+/** The folder of an example. */
+export const exampleFolder = (name: string): string => join(repository, "examples", name);
+
+const readyTimeoutMs = 120_000;
+
+/** Opens the clusters of MCWAN_CONTEXTS, or makes a lab; installs mc-wan and waits for it. */
+export async function openEnvironment(options: {
+  readonly progress: (line: string) => void;
+  /** The lab's run folder; its own temporary one if left out. */
+  readonly runDir?: string;
+}): Promise<Environment> {
+  const contexts = (process.env["MCWAN_CONTEXTS"] ?? "").split(",").filter((context) => context !== "");
+  const base = contexts.length > 0 ? await namedClusters(contexts) : await labClusters(options);
+  const [consumer, ...exporters] = base.clusters;
+  if (consumer === undefined || exporters.length < 2) {
+    await base.close();
+    throw new Error("the scenarios need three clusters: one that consumes, two that export");
+  }
+  try {
+    await installMcWan(base.kubectl, base.clusters, { manifests, progress: options.progress });
+    await waitForMcWan(base.kubectl, base.clusters, readyTimeoutMs);
+    options.progress("controllers and gateways are ready");
+  } catch (error) {
+    await base.close();
+    throw error;
+  }
+  return { ...base, consumer, exporters };
+}
+
+type Base = Omit<Environment, "consumer" | "exporters">;
+
+async function namedClusters(contexts: readonly string[]): Promise<Base> {
+  const program = (await findBinary("kubectl")) ?? "kubectl";
+  const kubeconfig = process.env["KUBECONFIG"] ?? join(homedir(), ".kube", "config");
+  return {
+    kubectl: kubectl(program, kubeconfig),
+    clusters: contexts.map((context) => ({ id: context.replace(/^(kind-|mcwan-)/, ""), context })),
+    lab: undefined,
+    close: () => Promise.resolve(),
+  };
+}
+
+async function labClusters(options: {
+  readonly progress: (line: string) => void;
+  readonly runDir?: string;
+}): Promise<Base> {
+  const runDir = options.runDir ?? (await mkdtemp(join(tmpdir(), "mc-wan-")));
+  const lab = await startLab({ runDir, onProgress: options.progress });
+  return {
+    kubectl: kubectl(lab.program("kubectl"), lab.kubeconfig),
+    clusters: lab.clusters.map(({ id, context }) => ({ id, context })),
+    lab,
+    close: async () => {
+      await lab.stop();
+      if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
+    },
+  };
+}

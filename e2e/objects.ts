@@ -1,0 +1,99 @@
+/** Looks at what stands in the clusters: conditions, objects that mc-wan manages. */
+import { controllerName, labels } from "../src/model/names.ts";
+import type { InstallTarget } from "../src/lab/install.ts";
+import type { Environment } from "./environment.ts";
+
+export interface SeenCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+}
+
+interface SeenObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly resourceVersion: string;
+    readonly labels?: Record<string, string>;
+  };
+  readonly status?: {
+    readonly conditions?: readonly SeenCondition[];
+    readonly parents?: readonly {
+      readonly controllerName: string;
+      readonly conditions: readonly SeenCondition[];
+    }[];
+  };
+}
+
+/** Every kind of which mc-wan writes objects. */
+const managedKinds = [
+  "services",
+  "endpoints",
+  "endpointslices",
+  "gateways.gateway.networking.k8s.io",
+  "httproutes.gateway.networking.k8s.io",
+  "referencegrants.gateway.networking.k8s.io",
+  "serviceimports.multicluster.x-k8s.io",
+  "serviceadvertisements.mc-wan.l7mp.io",
+  "gatewayadvertisements.mc-wan.l7mp.io",
+  "deployments",
+  "serviceaccounts",
+  "poddisruptionbudgets",
+];
+
+/** A condition of an object (of a route: of the entry that mc-wan wrote); undefined if it isn't there. */
+export async function conditionOf(
+  environment: Environment,
+  where: { readonly cluster: InstallTarget; readonly namespace?: string; readonly object: string },
+  type: string,
+): Promise<SeenCondition | undefined> {
+  const scope = where.namespace === undefined ? [] : ["-n", where.namespace];
+  const object = (await environment.kubectl.json(where.cluster.context, [
+    "get",
+    ...scope,
+    where.object,
+  ])) as SeenObject;
+  const own = object.status?.parents?.find((parent) => parent.controllerName === controllerName)?.conditions;
+  return (own ?? object.status?.conditions ?? []).find((condition) => condition.type === type);
+}
+
+/** `kind namespace/name` → resourceVersion of everything in a cluster that carries mc-wan's label. */
+export async function managedObjects(
+  environment: Environment,
+  cluster: InstallTarget,
+): Promise<Map<string, string>> {
+  const list = (await environment.kubectl.json(cluster.context, [
+    "get",
+    managedKinds.join(","),
+    "-A",
+    "-l",
+    `${labels.managedBy}=${labels.managedByValue}`,
+  ])) as { items: SeenObject[] };
+  return new Map(
+    list.items.map(({ kind, metadata }) => [
+      `${kind} ${metadata.namespace ?? ""}/${metadata.name}`,
+      metadata.resourceVersion,
+    ]),
+  );
+}
+
+/** Those of {@link managedObjects} that came from one service. */
+export async function objectsOfService(
+  environment: Environment,
+  cluster: InstallTarget,
+  service: { readonly namespace: string; readonly name: string },
+): Promise<string[]> {
+  const list = (await environment.kubectl.json(cluster.context, [
+    "get",
+    managedKinds.join(","),
+    "-A",
+    "-l",
+    `${labels.serviceNamespace}=${service.namespace},${labels.serviceName}=${service.name}`,
+  ])) as { items: SeenObject[] };
+  return list.items
+    .map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`)
+    .sort();
+}
