@@ -1,0 +1,133 @@
+/**
+ * The first stage: follows the home cluster and its peers, and publishes Worlds.
+ *
+ *     home, peers → reflectors → hold-off → World → published
+ *
+ * Publishes nothing before every home kind was listed; a peer that is not synced is in the World as such, and holds up
+ * nobody. Writes nothing.
+ */
+import { labels, systemNamespace } from "../model/names.ts";
+import type { ClusterId, Settings, World } from "../model/world.ts";
+import { ClusterSet } from "./cluster-set.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
+import type { KindFailure, WatchContext } from "./cluster-watch.ts";
+import { HoldOff } from "./hold-off.ts";
+import type { KubeReader } from "./kube-reader.ts";
+import type { RefusedSecret } from "./peer-secrets.ts";
+import type { ConnectPeer } from "./peer-watch.ts";
+import { homeIdOf, nextWorld, watchedHomeKinds } from "./world.ts";
+
+const defaultPeerGraceMs = 10_000;
+
+export interface ObserverOptions extends WatchContext {
+  readonly home: KubeReader;
+  readonly connectPeer: ConnectPeer;
+  readonly settings: Settings;
+  /** The home cluster's id from the command line, for clusters without a ClusterProperty. */
+  readonly clusterId?: ClusterId | undefined;
+  /** See {@link HoldOff}. */
+  readonly holdOffMs?: number;
+  readonly longestHoldOffMs?: number;
+  /** How long the first World waits for peers that are not synced: a restart must not look like their end. */
+  readonly peerGraceMs?: number;
+  /** Takes every World that differs from the one before. Must not throw. */
+  readonly publish: (world: World) => void;
+}
+
+/** What readiness and debug pages tell of observe. */
+export interface ObserverStatus {
+  readonly isSynced: boolean;
+  /** Home kinds that were never listed. */
+  readonly unsynced: readonly string[];
+  readonly failures: readonly KindFailure[];
+  readonly refusedSecrets: readonly RefusedSecret[];
+}
+
+export class Observer {
+  readonly #options: ObserverOptions;
+  readonly #home: ClusterWatch;
+  readonly #peers: ClusterSet;
+  readonly #holdOff: HoldOff;
+  #listening: World["listening"] = new Map();
+  #world: World | undefined;
+  #homeSyncedMs: number | undefined;
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+    const changed = (): void => {
+      this.#holdOff.touch();
+    };
+    this.#holdOff = new HoldOff({
+      holdOffMs: options.holdOffMs ?? 5,
+      longestMs: options.longestHoldOffMs ?? 50,
+      timing: options.timing,
+      run: () => {
+        this.#publish();
+      },
+    });
+    const secrets = { namespace: systemNamespace, labels: labels.peer };
+    this.#home = new ClusterWatch({
+      ...options,
+      cluster: "home",
+      reader: options.home,
+      kinds: [...watchedHomeKinds, { name: "Secret", selection: secrets }],
+      changed,
+    });
+    this.#peers = new ClusterSet({ ...options, connect: options.connectPeer, changed });
+  }
+
+  start(): void {
+    this.#home.start();
+  }
+
+  /** Ports that gateway Pods listen on, from what their Envoys acknowledged. */
+  setListening(listening: World["listening"]): void {
+    if (listening === this.#listening) return;
+    this.#listening = listening;
+    this.#holdOff.touch();
+  }
+
+  get status(): ObserverStatus {
+    return {
+      isSynced: this.#home.isSynced,
+      unsynced: this.#home.unsynced,
+      failures: this.#home.failures,
+      refusedSecrets: this.#peers.refused,
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#holdOff.stop();
+    await Promise.all([this.#home.stop(), this.#peers.stop()]);
+  }
+
+  #publish(): void {
+    if (!this.#home.isSynced) return;
+    const { settings, clusterId, metrics, timing } = this.#options;
+    const objects: ClusterWatch["objects"] = (kind) => this.#home.objects(kind);
+    // The id is needed first: a Secret must not stand for the home cluster itself.
+    const properties = objects("ClusterProperty") as unknown as World["home"]["ClusterProperty"];
+    this.#peers.update(objects("Secret"), homeIdOf(properties, clusterId));
+    const peers = this.#peers.peers();
+    if (this.#world === undefined && this.#awaitsPeers(peers)) return;
+    const world = nextWorld(this.#world, { objects, peers, listening: this.#listening, settings, clusterId });
+    if (world === this.#world) return;
+    this.#world = world;
+    metrics.increment("mcwan_worlds_total", {});
+    metrics.set("mcwan_world_published_timestamp_seconds", {}, timing.today() / 1000);
+    this.#options.publish(world);
+  }
+
+  /** Whether the first World should wait for peers. */
+  #awaitsPeers(peers: World["peers"]): boolean {
+    const { timing, peerGraceMs } = this.#options;
+    if (this.#homeSyncedMs === undefined) {
+      this.#homeSyncedMs = timing.now();
+      timing.after(peerGraceMs ?? defaultPeerGraceMs, () => {
+        this.#holdOff.touch();
+      });
+    }
+    const isInGrace = timing.now() - this.#homeSyncedMs < (peerGraceMs ?? defaultPeerGraceMs);
+    return isInGrace && peers.some(({ state }) => state === "Unsynced");
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Follows one peer: connects with what its Secret says, and again whenever that changes, at once. What the peer last
+ * said stays in force whatever happens to the connection.
+ */
+import type { Problem } from "../model/problem.ts";
+import type { Redacted } from "../model/redacted.ts";
+import { peerKinds } from "../model/world.ts";
+import type { Peer } from "../model/world.ts";
+import { ClusterWatch } from "./cluster-watch.ts";
+import type { WatchContext } from "./cluster-watch.ts";
+import type { KubeReader } from "./kube-reader.ts";
+import { PeerParser } from "./peer-objects.ts";
+import type { PeerSecret } from "./peer-secrets.ts";
+
+/** A watch that fails for this long makes a peer stale: ends of streams and restarts of an API server are no news. */
+const staleAfterMs = 5000;
+
+/** Connects to a peer by its kubeconfig (in base64), or says why that is not to be used. */
+export type ConnectPeer = (kubeconfig: Redacted<string>) => Promise<KubeReader | readonly Problem[]>;
+
+export interface PeerWatchOptions extends WatchContext {
+  readonly connect: ConnectPeer;
+  readonly changed: () => void;
+}
+
+export class PeerWatch {
+  readonly #options: PeerWatchOptions;
+  readonly #parser: PeerParser;
+  #secret: PeerSecret;
+  #watch: ClusterWatch | undefined;
+  #refused: Problem | undefined;
+  /** Counts credentials: an answer for older ones is thrown away. */
+  #round = 0;
+  #isStopped = false;
+  #cancelStale: (() => void) | undefined;
+  #peer: Peer | undefined;
+
+  constructor(secret: PeerSecret, options: PeerWatchOptions) {
+    this.#secret = secret;
+    this.#options = options;
+    this.#parser = new PeerParser(({ kind, key, problems }) => {
+      options.log.warn("object of a peer refused", { cluster: secret.id, kind, object: key, problems });
+    });
+    void this.#connect();
+  }
+
+  /** Takes up what the Secret says now. */
+  update(secret: PeerSecret): void {
+    const before = this.#secret.kubeconfig.reveal();
+    this.#secret = secret;
+    if (secret.kubeconfig.reveal() !== before) void this.#connect();
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#round += 1;
+    this.#cancelStale?.();
+    await this.#watch?.stop();
+  }
+
+  /** The peer as World shows it: the same object while nothing changes. */
+  peer(): Peer {
+    const objects = this.#parser.objects((kind) => this.#watch?.objects(kind) ?? new Map());
+    const { state, problem } = this.#condition();
+    const { id, secret } = this.#secret;
+    const before = this.#peer;
+    const isSame =
+      before?.id === id &&
+      before.secret === secret &&
+      before.state === state &&
+      before.objects === objects &&
+      before.problem?.message === problem?.message;
+    if (before !== undefined && isSame) return before;
+    if (before?.state !== state)
+      this.#options.log.info("peer changed its state", { cluster: id, state, problem });
+    this.#peer = { id, secret, state, objects, ...(problem && { problem }) };
+    return this.#peer;
+  }
+
+  #condition(): { readonly state: Peer["state"]; readonly problem?: Problem } {
+    const wasSynced = this.#watch?.isSynced ?? false;
+    if (this.#refused !== undefined)
+      return { state: wasSynced ? "Stale" : "Refused", problem: this.#refused };
+    const failure = this.#watch?.failures[0];
+    const isLasting = failure !== undefined && this.#options.timing.now() - failure.sinceMs >= staleAfterMs;
+    if (!wasSynced) return { state: "Unsynced", ...(isLasting && { problem: failure.problem }) };
+    return isLasting ? { state: "Stale", problem: failure.problem } : { state: "Synced" };
+  }
+
+  async #connect(): Promise<void> {
+    const round = ++this.#round;
+    const { log, changed } = this.#options;
+    const { id } = this.#secret;
+    const result = await this.#options.connect(this.#secret.kubeconfig).catch((error: unknown) => {
+      log.error("kubeconfig of a peer can't be read", { cluster: id, error });
+      return [{ reason: "InvalidKubeconfig", message: "The kubeconfig can't be read." }];
+    });
+    const isOutdated = round !== this.#round || this.#isStopped;
+    if (isOutdated) {
+      if ("close" in result) await result.close();
+      return;
+    }
+    if (!("close" in result)) {
+      this.#refused = {
+        reason: "InvalidKubeconfig",
+        message: result.map(({ message }) => message).join(" "),
+      };
+      log.warn("kubeconfig of a peer refused", { cluster: id, problems: result });
+      changed();
+      return;
+    }
+    this.#refused = undefined;
+    this.#follow(result);
+  }
+
+  #follow(reader: KubeReader): void {
+    const before = this.#watch;
+    this.#watch = new ClusterWatch({
+      ...this.#options,
+      cluster: this.#secret.id,
+      reader,
+      kinds: peerKinds.map((name) => ({ name, selection: {} })),
+      changed: () => {
+        this.#changed();
+      },
+    });
+    this.#watch.start(before);
+    void before?.stop();
+    this.#options.changed();
+  }
+
+  /** A failure becomes news only when it lasts: looks again then. */
+  #changed(): void {
+    this.#cancelStale?.();
+    this.#cancelStale = undefined;
+    const { timing, changed } = this.#options;
+    const failure = this.#watch?.failures[0];
+    if (failure !== undefined) {
+      const restMs = failure.sinceMs + staleAfterMs - timing.now();
+      if (restMs > 0) this.#cancelStale = timing.after(restMs + 1, changed);
+    }
+    changed();
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Puts Worlds together out of what the watches hold. What did not change is the same JavaScript object as in the World
+ * before, up to the World itself.
+ */
+import type { KindName, ObjectTypes } from "../model/kinds.ts";
+import type { KubeObject } from "../model/kube-object.ts";
+import { clusterIdProperty, labels, ownerCrd } from "../model/names.ts";
+import { homeKinds } from "../model/world.ts";
+import type { ClusterId, HomeKind, HomeObjects, Peer, Settings, Store, World } from "../model/world.ts";
+import type { WatchedKind } from "./cluster-watch.ts";
+import { isDnsLabel } from "./peer-secrets.ts";
+
+const ours = { labels: `${labels.managedBy}=${labels.managedByValue}` };
+
+/** Which objects of each home kind are followed; all where nothing is said (see model/world.ts). */
+const selections: Partial<Record<HomeKind, WatchedKind["selection"]>> = {
+  Pod: { labels: labels.fleet },
+  Endpoints: ours,
+  ServiceAccount: ours,
+  Deployment: ours,
+  PodDisruptionBudget: ours,
+  CustomResourceDefinition: { fields: `metadata.name=${ownerCrd}` },
+};
+
+/** The home kinds, as a ClusterWatch takes them. */
+export const watchedHomeKinds: readonly WatchedKind[] = homeKinds.map((name) => ({
+  name,
+  selection: selections[name] ?? {},
+  // A flag can stand for it.
+  isOptional: name === "ClusterProperty",
+}));
+
+/** All that goes into a World. */
+export interface WorldParts {
+  readonly objects: (kind: KindName) => ReadonlyMap<string, KubeObject>;
+  readonly peers: readonly Peer[];
+  readonly listening: World["listening"];
+  readonly settings: Settings;
+  /** The cluster's id from the command line. */
+  readonly clusterId: ClusterId | undefined;
+}
+
+/** The next World, or `before` if nothing changed. */
+export function nextWorld(before: World | undefined, parts: WorldParts): World {
+  const home = nextHome(before?.home, parts.objects);
+  const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
+  const { peers, listening, settings } = parts;
+  const isSame =
+    before?.home === home &&
+    before.homeId === homeId &&
+    before.peers === peers &&
+    before.listening === listening &&
+    before.settings === settings;
+  return before !== undefined && isSame ? before : { homeId, home, peers, listening, settings };
+}
+
+/** The id in the cluster's ClusterProperty if it is a DNS label, else the one from the command line. */
+export function homeIdOf(
+  properties: Store<ObjectTypes["ClusterProperty"]>,
+  fromFlag: ClusterId | undefined,
+): ClusterId | undefined {
+  const value: unknown = (properties.get(clusterIdProperty) as { spec?: { value?: unknown } } | undefined)
+    ?.spec?.value;
+  return typeof value === "string" && isDnsLabel(value) ? value : fromFlag;
+}
+
+function nextHome(before: HomeObjects | undefined, objects: WorldParts["objects"]): HomeObjects {
+  const isSame =
+    before !== undefined && homeKinds.every((kind) => before[kind] === (objects(kind) as unknown));
+  if (isSame) return before;
+  return Object.fromEntries(homeKinds.map((kind) => [kind, objects(kind)])) as unknown as HomeObjects;
+}
