@@ -85,7 +85,10 @@ export interface TunnelEnd {
 /** A tunnel link between two clusters: one veth pair. */
 export interface TunnelLink {
   readonly tunnel: string;
-  readonly ends: readonly [{ readonly cluster: string; readonly end: TunnelEnd }, { readonly cluster: string; readonly end: TunnelEnd }];
+  readonly ends: readonly [
+    { readonly cluster: string; readonly end: TunnelEnd },
+    { readonly cluster: string; readonly end: TunnelEnd },
+  ];
 }
 
 /**
@@ -102,19 +105,26 @@ export function tunnelLinks(clusters: readonly string[], tunnels: readonly strin
         links.push({
           tunnel,
           ends: [
-            { cluster: one, end: { tunnel, peer: other, interface: interfaceName(t, peerNumber), address, peerAddress } },
-            { cluster: other, end: { tunnel, peer: one, interface: interfaceName(t, number), address: peerAddress, peerAddress: address } },
+            {
+              cluster: one,
+              end: { tunnel, peer: other, interface: interfaceName(t, peerNumber), address, peerAddress },
+            },
+            {
+              cluster: other,
+              end: {
+                tunnel,
+                peer: one,
+                interface: interfaceName(t, number),
+                address: peerAddress,
+                peerAddress: address,
+              },
+            },
           ],
         });
       }
     }
   }
   return links;
-}
-
-/** The tunnel ends in one cluster's namespace. */
-export function tunnelEnds(cluster: string, links: readonly TunnelLink[]): TunnelEnd[] {
-  return links.flatMap((link) => link.ends.filter((at) => at.cluster === cluster).map((at) => at.end));
 }
 
 /** Number of the routing table that leads into a tunnel, by the tunnel's place in the lab's list. */

@@ -4,7 +4,7 @@
  */
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
-import { randomBytes } from "node:crypto";
+import { randomBytes, type webcrypto } from "node:crypto";
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const lifetimeMs = 365 * 24 * 3600 * 1000;
@@ -58,12 +58,15 @@ export async function createSigningKey(): Promise<{ publicKey: string; privateKe
     crypto.subtle.exportKey("spki", keys.publicKey),
     crypto.subtle.exportKey("pkcs8", keys.privateKey),
   ]);
-  return { publicKey: pem(x509.PemConverter.encode(publicKey, "PUBLIC KEY")), privateKey: pem(x509.PemConverter.encode(privateKey, "PRIVATE KEY")) };
+  return {
+    publicKey: pem(x509.PemConverter.encode(publicKey, "PUBLIC KEY")),
+    privateKey: pem(x509.PemConverter.encode(privateKey, "PRIVATE KEY")),
+  };
 }
 
 interface Signer {
   readonly authority: x509.X509Certificate;
-  readonly signingKey: CryptoKey;
+  readonly signingKey: webcrypto.CryptoKey;
 }
 
 async function issue(signer: Signer, request: LeafRequest): Promise<KeyPair> {
@@ -74,7 +77,10 @@ async function issue(signer: Signer, request: LeafRequest): Promise<KeyPair> {
   ];
   const leaf = await x509.X509CertificateGenerator.create({
     ...validity(),
-    subject: [{ CN: [request.commonName] }, ...(request.organization === undefined ? [] : [{ O: [request.organization] }])],
+    subject: [
+      { CN: [request.commonName] },
+      ...(request.organization === undefined ? [] : [{ O: [request.organization] }]),
+    ],
     issuer: signer.authority.subject,
     serialNumber: serialNumber(),
     signingAlgorithm: algorithm,
@@ -83,7 +89,10 @@ async function issue(signer: Signer, request: LeafRequest): Promise<KeyPair> {
     extensions: [
       new x509.BasicConstraintsExtension(false),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+      new x509.ExtendedKeyUsageExtension([
+        x509.ExtendedKeyUsage.serverAuth,
+        x509.ExtendedKeyUsage.clientAuth,
+      ]),
       await x509.AuthorityKeyIdentifierExtension.create(signer.authority),
       ...(names.length === 0 ? [] : [new x509.SubjectAlternativeNameExtension(names)]),
     ],

@@ -58,17 +58,24 @@ export interface CountedCluster {
 }
 
 /** The counters in the output of `nft -j list table`. Elements of links that the cluster doesn't have are left out. */
-export function parseCounters(at: CountedCluster, nftJson: string): { links: LinkCounters[]; refused: RefusedCounters[] } {
+export function parseCounters(
+  at: CountedCluster,
+  nftJson: string,
+): { links: LinkCounters[]; refused: RefusedCounters[] } {
   const links = new Map<string, LinkCounters>();
   const refused: RefusedCounters[] = [];
   const listed = arrayAt(objectAt({ listed: JSON.parse(nftJson) as unknown }, "listed"), "nftables");
-  for (const set of listed.flatMap((entry) => (isObject(entry) && isObject(entry["set"]) ? [entry["set"]] : []))) {
+  for (const set of listed.flatMap((entry) =>
+    isObject(entry) && isObject(entry["set"]) ? [entry["set"]] : [],
+  )) {
     const name = stringAt(set, "name");
     for (const element of arrayAt(set, "elem")) {
-      const counted = isObject(element) && isObject(element["elem"]) ? countedElement(element["elem"]) : undefined;
+      const counted =
+        isObject(element) && isObject(element["elem"]) ? countedElement(element["elem"]) : undefined;
       if (counted === undefined) continue;
       if (isCountingSet(name)) addLink(links, { at, name, counted });
-      else if (name === "refused_out" || name === "refused_in") refused.push(refusedOf(at, name === "refused_out" ? "out" : "in", counted));
+      else if (name === "refused_out" || name === "refused_in")
+        refused.push(refusedOf(at, name === "refused_out" ? "out" : "in", counted));
     }
   }
   return { links: [...links.values()], refused };
@@ -79,12 +86,20 @@ export function parseInterfaces(at: CountedCluster, procNetDev: string): Interfa
   const byName = new Map(
     procNetDev.split("\n").flatMap((line): [string, number[]][] => {
       const [name, rest] = line.split(":");
-      return name === undefined || rest === undefined ? [] : [[name.trim(), rest.trim().split(/\s+/).map(Number)]];
+      return name === undefined || rest === undefined
+        ? []
+        : [[name.trim(), rest.trim().split(/\s+/).map(Number)]];
     }),
   );
   return at.ends.map((end) => {
     const fields = byName.get(end.interface) ?? [];
-    return { cluster: at.cluster, peer: end.peer, tunnel: end.tunnel, receivedBytes: fields[0] ?? 0, sentBytes: fields[8] ?? 0 };
+    return {
+      cluster: at.cluster,
+      peer: end.peer,
+      tunnel: end.tunnel,
+      receivedBytes: fields[0] ?? 0,
+      sentBytes: fields[8] ?? 0,
+    };
   });
 }
 
@@ -97,7 +112,11 @@ interface CountedElement {
 function countedElement(element: JsonObject): CountedElement | undefined {
   if (!isObject(element["val"]) || !isObject(element["counter"])) return undefined;
   const counter = objectAt(element, "counter");
-  return { key: arrayAt(objectAt(element, "val"), "concat"), packets: numberAt(counter, "packets"), bytes: numberAt(counter, "bytes") };
+  return {
+    key: arrayAt(objectAt(element, "val"), "concat"),
+    packets: numberAt(counter, "packets"),
+    bytes: numberAt(counter, "bytes"),
+  };
 }
 
 function isCountingSet(name: string): name is keyof typeof COUNTING_SETS {
@@ -105,7 +124,10 @@ function isCountingSet(name: string): name is keyof typeof COUNTING_SETS {
 }
 
 /** Elements of one link and port differ by the length of the TCP header; they are added up without it. */
-function addLink(links: Map<string, LinkCounters>, from: { at: CountedCluster; name: keyof typeof COUNTING_SETS; counted: CountedElement }): void {
+function addLink(
+  links: Map<string, LinkCounters>,
+  from: { at: CountedCluster; name: keyof typeof COUNTING_SETS; counted: CountedElement },
+): void {
   const { at, name, counted } = from;
   const [link, port, headerWords] = counted.key;
   const end = at.ends.find((candidate) => candidate.interface === link);

@@ -27,27 +27,56 @@ export interface EnterOptions {
 export function enteringCommand(state: LabState, words: readonly string[], netns?: string): string[] {
   const [first] = isRunning(state.process) ? childrenOf(state.process.pid) : [];
   if (first === undefined) throw new UsageError("the lab is gone: `mcwan lab up` starts it anew");
-  const enter = ["nsenter", "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", String(first), "--"];
+  const enter = [
+    "nsenter",
+    "--preserve-credentials",
+    "-U",
+    "-m",
+    "-n",
+    "-u",
+    "-i",
+    "-p",
+    "-t",
+    String(first),
+    "--",
+  ];
   return [...enter, ...(netns === undefined ? [] : [...inNetns(netns), "--"]), ...words];
 }
 
 /** Runs a program in the lab to its end. A code other than 0 is a result. Rejects when it can't be started. */
-export async function enter(state: LabState, words: readonly string[], options: EnterOptions = {}): Promise<ProgramResult> {
+export async function enter(
+  state: LabState,
+  words: readonly string[],
+  options: EnterOptions = {},
+): Promise<ProgramResult> {
   const [program = "", ...args] = enteringCommand(state, words, options.netns);
-  const child = spawn(program, args, { env: { ...hostEnvironment(), ...options.env }, signal: options.signal });
+  const child = spawn(program, args, {
+    env: { ...hostEnvironment(), ...options.env },
+    signal: options.signal,
+  });
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input ?? "");
   const code = await exitCode(child);
-  return { code, stdout: Buffer.concat(stdout).toString("utf8"), stderr: Buffer.concat(stderr).toString("utf8") };
+  return {
+    code,
+    stdout: Buffer.concat(stdout).toString("utf8"),
+    stderr: Buffer.concat(stderr).toString("utf8"),
+  };
 }
 
 /** Runs a program with this process's own input and output. Gives its exit code, 128 + n for a signal's end as a shell does. */
-export async function passThrough(words: readonly string[], options: { env?: Readonly<Record<string, string>>; stdio?: StdioOptions } = {}): Promise<number> {
+export async function passThrough(
+  words: readonly string[],
+  options: { env?: Readonly<Record<string, string>>; stdio?: StdioOptions } = {},
+): Promise<number> {
   const [program = "", ...args] = words;
-  const child = spawn(program, args, { env: { ...hostEnvironment(), ...options.env }, stdio: options.stdio ?? "inherit" });
+  const child = spawn(program, args, {
+    env: { ...hostEnvironment(), ...options.env },
+    stdio: options.stdio ?? "inherit",
+  });
   // Ctrl-C reaches the program from the terminal; this process stays to give its exit code.
   const ignore = (): void => undefined;
   process.on("SIGINT", ignore);
@@ -63,7 +92,6 @@ export function asClient(words: readonly string[], resolvConf: string): string[]
   const script = 'mount --bind "$1" /etc/resolv.conf; shift; exec "$@"';
   return ["unshare", "--mount", "sh", "-ec", script, "client", resolvConf, ...words];
 }
-
 
 function exitCode(child: ReturnType<typeof spawn>): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -19,9 +19,15 @@ export function kubeconfig(entries: readonly KubeconfigEntry[]): string {
       "current-context": entries[0]?.context ?? "",
       clusters: entries.map((entry) => ({
         name: entry.context,
-        cluster: { server: entry.server, "certificate-authority-data": Buffer.from(entry.authority).toString("base64") },
+        cluster: {
+          server: entry.server,
+          "certificate-authority-data": Buffer.from(entry.authority).toString("base64"),
+        },
       })),
-      contexts: entries.map((entry) => ({ name: entry.context, context: { cluster: entry.context, user: user(entry) } })),
+      contexts: entries.map((entry) => ({
+        name: entry.context,
+        context: { cluster: entry.context, user: user(entry) },
+      })),
       users: entries.map((entry) => ({ name: user(entry), user: { token: entry.token } })),
     },
     undefined,

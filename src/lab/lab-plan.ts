@@ -3,7 +3,7 @@
  * Holds no secrets: tokens and keys are made inside and stay in the run folder.
  */
 import { join } from "node:path";
-import type { ClusterAddresses } from "./address-plan.ts";
+import { tunnelLinks, type ClusterAddresses, type TunnelEnd, type TunnelLink } from "./address-plan.ts";
 
 /** Absolute paths of the programs that a lab runs. */
 export interface LabPrograms {
@@ -96,3 +96,18 @@ export type ProgressLine =
 
 /** File descriptor of the progress pipe in the lab's first process; the listening sockets of the clusters follow it in order. */
 export const PROGRESS_FD = 3;
+
+/** All tunnel links of a lab. */
+export function linksOf(plan: Pick<LabPlan, "clusters" | "tunnels">): TunnelLink[] {
+  return tunnelLinks(
+    plan.clusters.map(({ id }) => id),
+    plan.tunnels.map(({ name }) => name),
+  );
+}
+
+/** A cluster's ends of its tunnel links. */
+export function endsOf(plan: Pick<LabPlan, "clusters" | "tunnels">, cluster: string): TunnelEnd[] {
+  return linksOf(plan).flatMap((link) =>
+    link.ends.filter((at) => at.cluster === cluster).map((at) => at.end),
+  );
+}

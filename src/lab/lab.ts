@@ -5,34 +5,40 @@
  *
  * Never changes the host: besides files in the run folder and ports on 127.0.0.1 all is in private namespaces, and gone with the lab.
  */
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { UsageError } from "../model/errors.ts";
-import { clusterAddresses, MAX_CLUSTERS, tunnelEnds, tunnelLinks, type ClusterAddresses } from "./address-plan.ts";
+import type { ClusterAddresses } from "./address-plan.ts";
 import { binaryNames, obtainBinaries, type BinaryName } from "./binaries/binaries.ts";
 import { parseCounters, parseInterfaces, type CountedCluster, type LabCounters } from "./counters.ts";
 import { asClient, enter, enteringCommand, type EnterOptions, type ProgramResult } from "./enter.ts";
 import { checkHost } from "./host-check.ts";
 import { clientNetns } from "./inside/network.ts";
-import { labFiles, type ClusterPlan, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
+import { endsOf, labFiles, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
 import { launch, openApiServerSockets } from "./launcher.ts";
-import { childrenOf, clearRunDir, defaultRunDir, gone, identify, isRunning, makeRunDir, readState, withRunDirLock, writeState, type LabState } from "./run-dir.ts";
+import { checkedIds, makePlan, writePlan, type PlanOptions } from "./make-plan.ts";
+import {
+  childrenOf,
+  clearRunDir,
+  defaultRunDir,
+  gone,
+  identify,
+  isRunning,
+  makeRunDir,
+  readState,
+  withRunDirLock,
+  writeState,
+  type LabState,
+} from "./run-dir.ts";
+import type { NotApplied } from "./sdwan/link-quality.ts";
 import { TABLE } from "./sdwan/ruleset.ts";
 
 /** What a lab is to be; everything has a default. */
-export interface LabOptions {
+export interface LabOptions extends PlanOptions {
   readonly runDir?: string | undefined;
-  /** Cluster ids in order, DNS labels; default c1, c2, c3. */
-  readonly clusters?: readonly string[];
-  /** Default: `business` and `default`, unlimited. */
-  readonly tunnels?: readonly TunnelPlan[];
   /** First of the API servers' ports on 127.0.0.1; default: free ones. */
   readonly portBase?: number | undefined;
-  /** Whether there are Nodes, and so Pods; default true. */
-  readonly nodes?: boolean;
-  /** The node agents' image map (`node-agent/images.ts`). */
-  readonly imagesFile?: string | undefined;
   /** Whether the lab outlives this process; default false: it ends with it, even by SIGKILL. */
   readonly detached?: boolean;
   /** Gets a line per step, for a person. */
@@ -55,12 +61,6 @@ export interface LabCluster {
   /** Its API server, from Pods of any cluster. */
   readonly insideServer: string;
 }
-
-/** A tunnel of mc-wan's own world where nothing else is said: one with guarantees, one without. */
-export const DEFAULT_TUNNELS: readonly TunnelPlan[] = [{ name: "business" }, { name: "default" }];
-
-const CRD_FOLDERS = ["gateway-api", "mcs-api", "about-api"];
-const SOURCE_DIR = resolve(import.meta.dirname, "..");
 
 /** A lab that is up. */
 export class Lab {
@@ -88,7 +88,14 @@ export class Lab {
 
   get clusters(): LabCluster[] {
     return this.#plan.clusters.map(({ id, context, nodeName, addresses, hostPort }) => {
-      return { id, context, nodeName, addresses, server: `https://127.0.0.1:${hostPort}`, insideServer: `https://${addresses.apiServer}:6443` };
+      return {
+        id,
+        context,
+        nodeName,
+        addresses,
+        server: `https://127.0.0.1:${hostPort}`,
+        insideServer: `https://${addresses.apiServer}:6443`,
+      };
     });
   }
 
@@ -108,17 +115,28 @@ export class Lab {
   /** A cluster by its id. Throws UsageError when there is none. */
   cluster(id: string): LabCluster {
     const found = this.clusters.find((cluster) => cluster.id === id);
-    if (found === undefined) throw new UsageError(`the lab has no cluster ${id}: it has ${this.clusters.map((cluster) => cluster.id).join(", ")}`);
+    if (found === undefined)
+      throw new UsageError(
+        `the lab has no cluster ${id}: it has ${this.clusters.map((cluster) => cluster.id).join(", ")}`,
+      );
     return found;
   }
 
   /** Runs a program in a cluster's network (as its node), or with `netns` in any other namespace of the lab. */
-  async runInCluster(id: string, words: readonly string[], options: EnterOptions = {}): Promise<ProgramResult> {
+  async runInCluster(
+    id: string,
+    words: readonly string[],
+    options: EnterOptions = {},
+  ): Promise<ProgramResult> {
     return await enter(this.#state, words, { netns: this.cluster(id).id, ...options });
   }
 
   /** Runs a program as a client in a cluster: a Pod's network and DNS, the host's files. */
-  async runAsClient(id: string, words: readonly string[], options: EnterOptions = {}): Promise<ProgramResult> {
+  async runAsClient(
+    id: string,
+    words: readonly string[],
+    options: EnterOptions = {},
+  ): Promise<ProgramResult> {
     return await enter(this.#state, this.#clientWords(id, words), { ...options, netns: clientNetns(id) });
   }
 
@@ -129,12 +147,10 @@ export class Lab {
 
   /** What passed each link since the lab came up. */
   async counters(): Promise<LabCounters> {
-    const links = tunnelLinks(
-      this.#plan.clusters.map(({ id }) => id),
-      this.#plan.tunnels.map(({ name }) => name),
-    );
     const counted = await Promise.all(
-      this.#plan.clusters.map(async ({ id }) => await this.#countersAt({ cluster: id, ends: tunnelEnds(id, links) })),
+      this.#plan.clusters.map(
+        async ({ id }) => await this.#countersAt({ cluster: id, ends: endsOf(this.#plan, id) }),
+      ),
     );
     return {
       links: counted.flatMap((at) => at.links),
@@ -144,8 +160,8 @@ export class Lab {
   }
 
   /** Tunnel qualities that this machine could not apply. */
-  async notApplied(): Promise<unknown> {
-    return JSON.parse(await readFile(labFiles(this.runDir).notApplied, "utf8")) as unknown;
+  async notApplied(): Promise<readonly NotApplied[]> {
+    return JSON.parse(await readFile(labFiles(this.runDir).notApplied, "utf8")) as readonly NotApplied[];
   }
 
   /** Ends the lab and clears its run folder. A lab that is gone already is only cleared. */
@@ -162,7 +178,13 @@ export class Lab {
 
   async #countersAt(at: CountedCluster): Promise<LabCounters> {
     const script = `"$1" -j list table inet ${TABLE}; echo; cat /proc/net/dev`;
-    const { code, stdout, stderr } = await this.runInCluster(at.cluster, ["sh", "-c", script, "counters", this.#plan.programs.nft]);
+    const { code, stdout, stderr } = await this.runInCluster(at.cluster, [
+      "sh",
+      "-c",
+      script,
+      "counters",
+      this.#plan.programs.nft,
+    ]);
     if (code !== 0) throw new Error(`the counters of ${at.cluster} can't be read: ${stderr.trim()}`);
     const [json = "", ...rest] = stdout.trimStart().split("\n");
     return { ...parseCounters(at, json), interfaces: parseInterfaces(at, rest.join("\n")) };
@@ -176,19 +198,21 @@ export class Lab {
 export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const runDir = resolve(options.runDir ?? defaultRunDir());
   const say = options.onProgress ?? ((): void => undefined);
-  const ids = checkedIds(options.clusters ?? ["c1", "c2", "c3"]);
+  const ids = checkedIds(options.clusters);
   checkHost();
   const binaries = await obtainBinaries(binaryNames, { progress: say, signal: options.signal });
   return await withRunDirLock(runDir, async () => {
     const before = readState(runDir);
     if (before !== undefined && isRunning(before.process)) {
-      throw new UsageError(`a lab is already up in ${runDir} (process ${before.process.pid}): \`mcwan lab down\` ends it, MCWAN_RUN names another folder`);
+      throw new UsageError(
+        `a lab is already up in ${runDir} (process ${before.process.pid}): \`mcwan lab down\` ends it, MCWAN_RUN names another folder`,
+      );
     }
     await makeRunDir(runDir);
     const sockets = await openApiServerSockets(ids.length, options.portBase);
     try {
-      const plan = planOf({ runDir, ids, ports: sockets.ports, binaries, options });
-      await writeFiles(plan, binaries);
+      const plan = makePlan({ runDir, ids, ports: sockets.ports, binaries, options });
+      await writePlan(plan, binaries);
       return await bringUp(plan, sockets, options);
     } catch (error) {
       sockets.close();
@@ -217,7 +241,11 @@ export async function endLab(runDir: string = defaultRunDir()): Promise<boolean>
   });
 }
 
-async function bringUp(plan: LabPlan, sockets: Parameters<typeof launch>[1], options: LabOptions): Promise<Lab> {
+async function bringUp(
+  plan: LabPlan,
+  sockets: Parameters<typeof launch>[1],
+  options: LabOptions,
+): Promise<Lab> {
   const say = options.onProgress ?? ((): void => undefined);
   const launched = launch(plan, sockets, {
     detached: options.detached ?? false,
@@ -253,67 +281,4 @@ async function endProcesses(state: LabState): Promise<void> {
   const inside = childrenOf(state.process.pid).flatMap((pid) => identify(pid) ?? []);
   process.kill(state.process.pid, "SIGKILL");
   await Promise.all([state.process, ...inside].map(gone));
-}
-
-function checkedIds(ids: readonly string[]): readonly string[] {
-  if (ids.length < 1 || ids.length > MAX_CLUSTERS) throw new UsageError(`a lab has 1 to ${MAX_CLUSTERS} clusters, not ${ids.length}`);
-  const bad = ids.find((id, index) => !/^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$/.test(id) || ids.indexOf(id) !== index);
-  if (bad !== undefined) throw new UsageError(`"${bad}" can't be a cluster's id: each is another DNS label of at most 30 characters`);
-  return ids;
-}
-
-function planOf(from: {
-  runDir: string;
-  ids: readonly string[];
-  ports: readonly number[];
-  binaries: Readonly<Record<BinaryName, string>>;
-  options: LabOptions;
-}): LabPlan {
-  const { runDir, ids, ports, binaries, options } = from;
-  const clusters = ids.map((id, index): ClusterPlan => {
-    const number = index + 1;
-    return { id, number, addresses: clusterAddresses(number), nodeName: `${id}-node`, context: `mcwan-${id}`, hostPort: ports[index] ?? 0 };
-  });
-  return {
-    runDir,
-    cacheDir: join(runDir, "bin"),
-    sourceDir: SOURCE_DIR,
-    clusters,
-    tunnels: options.tunnels ?? DEFAULT_TUNNELS,
-    programs: {
-      etcd: binaries.etcd,
-      kubeApiserver: binaries["kube-apiserver"],
-      kubeControllerManager: binaries["kube-controller-manager"],
-      kubeProxy: binaries["kube-proxy"],
-      coredns: binaries.coredns,
-      kubectl: binaries.kubectl,
-      nft: binaries.nft,
-    },
-    crdFiles: crdFiles(join(SOURCE_DIR, "..", "crds")),
-    imagesFile: options.imagesFile === undefined ? undefined : resolve(options.imagesFile),
-    nodes: options.nodes ?? true,
-  };
-}
-
-function crdFiles(folder: string): string[] {
-  const files = CRD_FOLDERS.map((name) => join(folder, name)).flatMap((path) =>
-    existsSync(path) ? readdirSync(path).filter((name) => name.endsWith(".yaml") && !name.startsWith("kustomization")).map((name) => join(path, name)) : [],
-  );
-  if (files.length === 0) throw new Error(`no CRDs in ${folder}`);
-  return files;
-}
-
-/** The plan, and a folder of programs by their plain names: for PATH, and for node agents. */
-async function writeFiles(plan: LabPlan, binaries: Readonly<Record<BinaryName, string>>): Promise<void> {
-  await mkdir(labFiles(plan.runDir).logDir, { recursive: true });
-  await mkdir(plan.cacheDir, { recursive: true });
-  await writeFile(labFiles(plan.runDir).plan, JSON.stringify(plan, undefined, 2));
-  await Promise.all(
-    Object.entries(binaries).map(async ([name, path]) => {
-      const link = join(plan.cacheDir, name);
-      // A script finds its libraries beside itself, so it must be called by its own name.
-      if (name === "nft") await writeFile(link, `#!/bin/sh\nexec '${path}' "$@"\n`, { mode: 0o755 });
-      else await symlink(path, link);
-    }),
-  );
 }

@@ -71,13 +71,16 @@ export async function openApiServerSockets(count: number, portBase?: number): Pr
     for (const server of servers) server.close();
   };
   try {
-    for (let index = 0; index < count; index += 1) servers.push(await listen(portBase === undefined ? 0 : portBase + index));
+    for (let index = 0; index < count; index += 1)
+      servers.push(await listen(portBase === undefined ? 0 : portBase + index));
   } catch (error) {
     close();
     throw error;
   }
   const addresses = servers.map((server) => server.address());
-  const ports = addresses.map((address) => (typeof address === "object" && address !== null ? address.port : 0));
+  const ports = addresses.map((address) =>
+    typeof address === "object" && address !== null ? address.port : 0,
+  );
   return { ports, descriptors: servers.map(descriptorOf), close };
 }
 
@@ -133,7 +136,13 @@ async function listen(port: number): Promise<Server> {
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => {
       const taken = "code" in error && error.code === "EADDRINUSE";
-      reject(taken ? new UsageError(`port 127.0.0.1:${port} is taken: choose others with --port-base, or none for free ones`) : error);
+      reject(
+        taken
+          ? new UsageError(
+              `port 127.0.0.1:${port} is taken: choose others with --port-base, or none for free ones`,
+            )
+          : error,
+      );
     });
     server.listen({ port, host: "127.0.0.1" }, resolve);
   });

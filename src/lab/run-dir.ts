@@ -18,7 +18,8 @@ const MARKER = ".mc-wan-lab";
 export function defaultRunDir(env: NodeJS.ProcessEnv = process.env): string {
   const set = (value: string | undefined): value is string => value !== undefined && value !== "";
   if (set(env["MCWAN_RUN"])) return resolve(env["MCWAN_RUN"]);
-  if (set(env["XDG_RUNTIME_DIR"]) && existsSync(env["XDG_RUNTIME_DIR"])) return join(env["XDG_RUNTIME_DIR"], "mc-wan");
+  if (set(env["XDG_RUNTIME_DIR"]) && existsSync(env["XDG_RUNTIME_DIR"]))
+    return join(env["XDG_RUNTIME_DIR"], "mc-wan");
   return join(tmpdir(), `mc-wan-${userInfo().uid}`);
 }
 
@@ -57,7 +58,9 @@ export function childrenOf(pid: number): number[] {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
   } catch {
     // A kernel without CONFIG_PROC_CHILDREN, or no such process.
-    return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && parentOf(name) === pid).map(Number);
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
+      .map(Number);
   }
 }
 
@@ -90,7 +93,9 @@ export async function writeState(runDir: string, state: LabState): Promise<void>
 /** An empty run folder that only this user can look into. Throws UsageError when it holds what no lab has put there. */
 export async function makeRunDir(runDir: string): Promise<void> {
   await mkdir(runDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
-    throw new UsageError(`the run folder ${runDir} can't be made (${error instanceof Error ? error.message : String(error)}): name another in MCWAN_RUN`);
+    throw new UsageError(
+      `the run folder ${runDir} can't be made (${error instanceof Error ? error.message : String(error)}): name another in MCWAN_RUN`,
+    );
   });
   await clearRunDir(runDir);
   await chmod(runDir, 0o700);
@@ -102,10 +107,16 @@ export async function clearRunDir(runDir: string): Promise<void> {
   if (!existsSync(runDir)) return;
   const names = await readdir(runDir);
   if (names.length > 0 && !names.includes(MARKER)) {
-    throw new UsageError(`${runDir} holds files that no lab has put there: name another run folder in MCWAN_RUN`);
+    throw new UsageError(
+      `${runDir} holds files that no lab has put there: name another run folder in MCWAN_RUN`,
+    );
   }
   // The marker goes last, so that a clearing that is interrupted can be done again.
-  for (const name of [...names.filter((entry) => entry !== MARKER), ...names.filter((entry) => entry === MARKER)]) await remove(join(runDir, name));
+  for (const name of [
+    ...names.filter((entry) => entry !== MARKER),
+    ...names.filter((entry) => entry === MARKER),
+  ])
+    await remove(join(runDir, name));
 }
 
 /**
@@ -113,7 +124,10 @@ export async function clearRunDir(runDir: string): Promise<void> {
  * Throws UsageError when somebody does.
  */
 export async function withRunDirLock<T>(runDir: string, action: () => Promise<T>): Promise<T> {
-  const name = createHash("sha256").update(await realpath(runDir).catch(() => resolve(runDir))).digest("hex").slice(0, 32);
+  const name = createHash("sha256")
+    .update(await realpath(runDir).catch(() => resolve(runDir)))
+    .digest("hex")
+    .slice(0, 32);
   const lock = createServer();
   await new Promise<void>((done, failed) => {
     lock.once("error", () => {

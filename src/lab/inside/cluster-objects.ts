@@ -57,7 +57,10 @@ export function dnsObjects(plan: ClusterPlan): PlacedObject[] {
         apiVersion: "v1",
         kind: "Service",
         metadata: { name: "kube-dns", namespace: "kube-system", labels },
-        spec: { clusterIP: plan.addresses.dnsService, ports: ports.map((port) => ({ ...port, targetPort: port.port })) },
+        spec: {
+          clusterIP: plan.addresses.dnsService,
+          ports: ports.map((port) => ({ ...port, targetPort: port.port })),
+        },
       },
     },
     {
@@ -68,11 +71,16 @@ export function dnsObjects(plan: ClusterPlan): PlacedObject[] {
         metadata: {
           name: "kube-dns-lab",
           namespace: "kube-system",
-          labels: { "kubernetes.io/service-name": "kube-dns", "endpointslice.kubernetes.io/managed-by": "mc-wan-lab" },
+          labels: {
+            "kubernetes.io/service-name": "kube-dns",
+            "endpointslice.kubernetes.io/managed-by": "mc-wan-lab",
+          },
         },
         addressType: "IPv4",
         ports,
-        endpoints: [{ addresses: [plan.addresses.dns], conditions: { ready: true }, nodeName: plan.nodeName }],
+        endpoints: [
+          { addresses: [plan.addresses.dns], conditions: { ready: true }, nodeName: plan.nodeName },
+        ],
       },
     },
   ];
@@ -80,11 +88,15 @@ export function dnsObjects(plan: ClusterPlan): PlacedObject[] {
 
 /** The cluster's id and its cluster set, as KEP-2149 has them. */
 export function clusterProperties(plan: ClusterPlan): PlacedObject[] {
-  return [
-    [clusterIdProperty, plan.id] as const,
-    ["clusterset.k8s.io", "mc-wan-lab"] as const,
-  ].map(([name, value]) => ({
-    path: `/apis/about.k8s.io/v1alpha1/clusterproperties/${name}`,
-    object: { apiVersion: "about.k8s.io/v1alpha1", kind: "ClusterProperty", metadata: { name }, spec: { value } },
-  }));
+  return [[clusterIdProperty, plan.id] as const, ["clusterset.k8s.io", "mc-wan-lab"] as const].map(
+    ([name, value]) => ({
+      path: `/apis/about.k8s.io/v1alpha1/clusterproperties/${name}`,
+      object: {
+        apiVersion: "about.k8s.io/v1alpha1",
+        kind: "ClusterProperty",
+        metadata: { name },
+        spec: { value },
+      },
+    }),
+  );
 }

@@ -10,7 +10,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { LabPlan } from "../lab-plan.ts";
 import { ApiRefusedError, KubeApi, readKubeconfig } from "../node-agent/kube-api.ts";
 import { arrayAt, isObject, objectAt } from "../node-agent/json.ts";
-import { clusterProperties, dnsObjects, nodeAddressStatus, nodeObject, type PlacedObject } from "./cluster-objects.ts";
+import {
+  clusterProperties,
+  dnsObjects,
+  nodeAddressStatus,
+  nodeObject,
+  type PlacedObject,
+} from "./cluster-objects.ts";
 import {
   apiServerProgram,
   controllerManagerProgram,
@@ -51,31 +57,47 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
   await Promise.all([...lab.crds, ...dnsObjects(cluster.plan)].map((placed) => apply(api, placed)));
   // CoreDNS looks for the ServiceImport kind once, when it starts.
   start(corednsProgram(lab.plan, cluster));
-  await Promise.all(clusterProperties(cluster.plan).map((placed) => until(async () => await apply(api, placed))));
+  await Promise.all(
+    clusterProperties(cluster.plan).map((placed) => until(async () => await apply(api, placed))),
+  );
   lab.step("CRDs are applied", id);
 
   await Promise.all([
-    lab.plan.nodes ? nodeReady(api, nodeName).then(() => { lab.step("Node is Ready", id); }) : undefined,
-    dnsAnswers(addresses.dnsService).then(() => { lab.step("DNS answers", id); }),
+    lab.plan.nodes
+      ? nodeReady(api, nodeName).then(() => {
+          lab.step("Node is Ready", id);
+        })
+      : undefined,
+    dnsAnswers(addresses.dnsService).then(() => {
+      lab.step("DNS answers", id);
+    }),
   ]);
   return api;
 }
 
 /** Server-side apply. Fulfils with true. */
 async function apply(api: KubeApi, { path, object }: PlacedObject): Promise<true> {
-  await api.call("PATCH", `${path}?fieldManager=${FIELD_MANAGER}&force=true`, { body: object, contentType: "application/apply-patch+yaml" });
+  await api.call("PATCH", `${path}?fieldManager=${FIELD_MANAGER}&force=true`, {
+    body: object,
+    contentType: "application/apply-patch+yaml",
+  });
   return true;
 }
 
 async function patchNodeStatus(api: KubeApi, nodeName: string, body: unknown): Promise<void> {
-  await api.call("PATCH", `/api/v1/nodes/${nodeName}/status`, { body, contentType: "application/merge-patch+json" });
+  await api.call("PATCH", `/api/v1/nodes/${nodeName}/status`, {
+    body,
+    contentType: "application/merge-patch+json",
+  });
 }
 
 async function nodeReady(api: KubeApi, nodeName: string): Promise<void> {
   await until(async () => {
     const node = await api.call("GET", `/api/v1/nodes/${nodeName}`);
     if (!isObject(node)) return false;
-    return arrayAt(objectAt(node, "status"), "conditions").some((entry) => isObject(entry) && entry["type"] === "Ready" && entry["status"] === "True");
+    return arrayAt(objectAt(node, "status"), "conditions").some(
+      (entry) => isObject(entry) && entry["type"] === "Ready" && entry["status"] === "True",
+    );
   });
 }
 

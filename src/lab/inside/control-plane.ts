@@ -37,11 +37,23 @@ export async function prepareCluster(lab: LabPlan, plan: ClusterPlan): Promise<P
   const [serving, kubeletClient, kubeletServing, signing] = await Promise.all([
     authority.issue({
       commonName: "kube-apiserver",
-      dnsNames: ["localhost", plan.id, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"],
+      dnsNames: [
+        "localhost",
+        plan.id,
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+      ],
       addresses: ["127.0.0.1", addresses.apiServer, addresses.kubernetesService],
     }),
     authority.issue({ commonName: "kube-apiserver-kubelet-client", organization: "system:masters" }),
-    authority.issue({ commonName: `system:node:${plan.nodeName}`, organization: "system:nodes", dnsNames: [plan.nodeName], addresses: [addresses.node] }),
+    authority.issue({
+      commonName: `system:node:${plan.nodeName}`,
+      organization: "system:nodes",
+      dnsNames: [plan.nodeName],
+      addresses: [addresses.node],
+    }),
     createSigningKey(),
   ]);
   const token = randomBytes(24).toString("hex");
@@ -83,7 +95,14 @@ export async function prepareCluster(lab: LabPlan, plan: ClusterPlan): Promise<P
     Corefile: corefile(plan, join(folder, "kubeconfig")),
     "resolv.conf": `search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${addresses.dnsService}\noptions ndots:5\n`,
   });
-  return { plan, folder, kubeconfigFile: join(folder, "kubeconfig"), inside, host: { ...entry, server: `https://127.0.0.1:${plan.hostPort}` }, nodeAgent };
+  return {
+    plan,
+    folder,
+    kubeconfigFile: join(folder, "kubeconfig"),
+    inside,
+    host: { ...entry, server: `https://127.0.0.1:${plan.hostPort}` },
+    nodeAgent,
+  };
 }
 
 /** Writes the kubeconfigs of the whole lab: for the host, and for processes in the lab's namespaces. */
@@ -191,7 +210,11 @@ export function nodeAgentProgram(lab: LabPlan, cluster: PreparedCluster): Progra
   return {
     name: `${cluster.plan.id}-node-agent`,
     netns: cluster.plan.id,
-    argv: [process.execPath, join(lab.sourceDir, "lab", "node-agent", "main.ts"), join(cluster.folder, "node-agent.json")],
+    argv: [
+      process.execPath,
+      join(lab.sourceDir, "lab", "node-agent", "main.ts"),
+      join(cluster.folder, "node-agent.json"),
+    ],
   };
 }
 
@@ -234,5 +257,7 @@ function corefile(plan: ClusterPlan, kubeconfigFile: string): string {
 }
 
 async function writeAll(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
-  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text, { mode: 0o600 })));
+  await Promise.all(
+    Object.entries(files).map(([name, text]) => writeFile(join(folder, name), text, { mode: 0o600 })),
+  );
 }

@@ -68,11 +68,16 @@ async function main(runDir: string): Promise<void> {
   await writeKubeconfigs(runDir, prepared);
   const notApplied = await applyLinkQuality(plan);
   await writeFile(files.notApplied, JSON.stringify(notApplied));
-  for (const [index, cluster] of plan.clusters.entries()) forward(PROGRESS_FD + 1 + index, cluster.addresses.apiServer);
+  for (const [index, cluster] of plan.clusters.entries())
+    forward(PROGRESS_FD + 1 + index, cluster.addresses.apiServer);
   for (const program of noisePrograms(plan)) programs.start(program);
   step("network and etcd are up");
 
-  const apis = await Promise.race([Promise.all(prepared.map((cluster) => startCluster({ plan, programs, crds, step }, cluster))), programs.failed, timeLimit()]);
+  const apis = await Promise.race([
+    Promise.all(prepared.map((cluster) => startCluster({ plan, programs, crds, step }, cluster))),
+    programs.failed,
+    timeLimit(),
+  ]);
   programs.tolerateExits();
   runSdwan(plan, apis);
   log("ready");
@@ -95,7 +100,13 @@ async function startEtcd(plan: LabPlan, programs: Programs): Promise<void> {
   programs.start(etcdProgram(plan));
   const socket = join(plan.runDir, "etcd.sock:0");
   const there = async (): Promise<void> => {
-    while (!(await stat(socket).then(() => true, () => false))) await sleep(10);
+    while (
+      !(await stat(socket).then(
+        () => true,
+        () => false,
+      ))
+    )
+      await sleep(10);
   };
   await Promise.race([there(), programs.failed, timeLimit()]);
 }
@@ -103,12 +114,17 @@ async function startEtcd(plan: LabPlan, programs: Programs): Promise<void> {
 /** The cluster-scoped objects of YAML files (CRDs and admission policies), with the paths to apply them at. */
 async function readObjects(files: readonly string[]): Promise<PlacedObject[]> {
   const texts = await Promise.all(files.map((file) => readFile(file, "utf8")));
-  return texts.flatMap((text) => parseAllDocuments(text).map((document): unknown => document.toJS())).flatMap((object) => (isObject(object) ? [placed(object)] : []));
+  return texts
+    .flatMap((text) => parseAllDocuments(text).map((document) => document.toJS() as unknown))
+    .flatMap((object) => (isObject(object) ? [placed(object)] : []));
 }
 
 function placed(object: Record<string, unknown>): PlacedObject {
   const plural = `${stringAt(object, "kind").toLowerCase().replace(/y$/, "ie")}s`;
-  return { path: `/apis/${stringAt(object, "apiVersion")}/${plural}/${stringAt(objectAt(object, "metadata"), "name")}`, object };
+  return {
+    path: `/apis/${stringAt(object, "apiVersion")}/${plural}/${stringAt(objectAt(object, "metadata"), "name")}`,
+    object,
+  };
 }
 
 async function timeLimit(): Promise<never> {
@@ -120,5 +136,7 @@ main(process.argv[2] ?? "").catch((error: unknown) => {
   const message = error instanceof Error ? error.message : String(error);
   log(error instanceof Error ? (error.stack ?? message) : message);
   listened = false;
-  progress.end(`${JSON.stringify({ kind: "failed", message } satisfies ProgressLine)}\n`, () => process.exit(1));
+  progress.end(`${JSON.stringify({ kind: "failed", message } satisfies ProgressLine)}\n`, () =>
+    process.exit(1),
+  );
 });

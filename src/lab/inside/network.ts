@@ -5,8 +5,8 @@
  *     c1 ══ wan0-c2 ═══ wan0-c1 ══ c2        one veth pair per pair of clusters and tunnel
  *      └─ mgmt ── m1 [lab] m2 ── mgmt ─┘     star: peers' API servers, and the host's kubectl
  */
-import { clusterAddresses, routingTable, tunnelEnds, tunnelLinks, type TunnelEnd } from "../address-plan.ts";
-import type { ClusterPlan, LabPlan } from "../lab-plan.ts";
+import { clusterAddresses, routingTable, type TunnelEnd } from "../address-plan.ts";
+import { endsOf, linksOf, type ClusterPlan, type LabPlan } from "../lab-plan.ts";
 import { run } from "../node-agent/run-command.ts";
 import { MANAGEMENT_INTERFACE, ruleset } from "../sdwan/ruleset.ts";
 
@@ -23,14 +23,20 @@ export interface NamespaceCommands {
 
 /** Everything between and around the clusters, in the order in which it has to be made. */
 export function networkCommands(plan: Pick<LabPlan, "clusters" | "tunnels">): NamespaceCommands[] {
-  const tunnels = plan.tunnels.map((tunnel) => tunnel.name);
-  const ids = plan.clusters.map((cluster) => cluster.id);
-  const links = tunnelLinks(ids, tunnels);
-  const veths = links.map(({ ends: [a, b] }) => `link add ${a.end.interface} netns ${a.cluster} type veth peer name ${b.end.interface} netns ${b.cluster}`);
+  const veths = linksOf(plan).map(
+    ({ ends: [a, b] }) =>
+      `link add ${a.end.interface} netns ${a.cluster} type veth peer name ${b.end.interface} netns ${b.cluster}`,
+  );
   return [
     { netns: undefined, lines: [...plan.clusters.flatMap(labCommands), ...veths] },
     ...plan.clusters.flatMap((cluster) => [
-      { netns: cluster.id, lines: [...clusterCommands(cluster), ...tunnelEnds(cluster.id, links).flatMap((end) => tunnelCommands(plan, { cluster, end }))] },
+      {
+        netns: cluster.id,
+        lines: [
+          ...clusterCommands(cluster),
+          ...endsOf(plan, cluster.id).flatMap((end) => tunnelCommands(plan, { cluster, end })),
+        ],
+      },
       { netns: clientNetns(cluster.id), lines: clientCommands(cluster) },
     ]),
   ];
@@ -39,7 +45,11 @@ export function networkCommands(plan: Pick<LabPlan, "clusters" | "tunnels">): Na
 /** Makes all namespaces and links and loads the packet filters. Throws with the command and what it said. */
 export async function makeNetwork(plan: LabPlan): Promise<void> {
   const netns = plan.clusters.flatMap((cluster) => [cluster.id, clientNetns(cluster.id)]);
-  await run(["sh", "-ec", `echo 1 > /proc/sys/net/ipv4/ip_forward; for n in ${netns.join(" ")}; do ip netns add $n; done`]);
+  await run([
+    "sh",
+    "-ec",
+    `echo 1 > /proc/sys/net/ipv4/ip_forward; for n in ${netns.join(" ")}; do ip netns add $n; done`,
+  ]);
   await Promise.all(plan.clusters.map((cluster) => run([...inNetns(cluster.id), "sh", "-ec", SYSCTLS])));
   const [lab, ...inside] = networkCommands(plan);
   await ipBatch(undefined, lab?.lines ?? []);
@@ -55,7 +65,9 @@ export function inNetns(name: string): string[] {
 /** Runs lines of `ip -batch` in a namespace (undefined: the lab's own). */
 export async function ipBatch(netns: string | undefined, lines: readonly string[]): Promise<void> {
   if (lines.length === 0) return;
-  await run(["ip", ...(netns === undefined ? [] : ["-n", netns]), "-batch", "-"], { input: `${lines.join("\n")}\n` });
+  await run(["ip", ...(netns === undefined ? [] : ["-n", netns]), "-batch", "-"], {
+    input: `${lines.join("\n")}\n`,
+  });
 }
 
 /** IPv6 off: its neighbour discovery would be noise on the links. Room for the many connections of a load test. */
@@ -89,7 +101,10 @@ function clusterCommands({ id, addresses }: ClusterPlan): string[] {
   ];
 }
 
-function tunnelCommands(plan: Pick<LabPlan, "clusters" | "tunnels">, at: { cluster: ClusterPlan; end: TunnelEnd }): string[] {
+function tunnelCommands(
+  plan: Pick<LabPlan, "clusters" | "tunnels">,
+  at: { cluster: ClusterPlan; end: TunnelEnd },
+): string[] {
   const { cluster, end } = at;
   const peer = plan.clusters.find((candidate) => candidate.id === end.peer);
   const table = routingTable(
@@ -116,14 +131,12 @@ function clientCommands({ addresses }: ClusterPlan): string[] {
 }
 
 async function loadRuleset(plan: LabPlan, cluster: ClusterPlan): Promise<void> {
-  const links = tunnelLinks(
-    plan.clusters.map(({ id }) => id),
-    plan.tunnels.map(({ name }) => name),
-  );
   const input = ruleset({
-    tunnelInterfaces: tunnelEnds(cluster.id, links).map((end) => end.interface),
+    tunnelInterfaces: endsOf(plan, cluster.id).map((end) => end.interface),
     apiServer: cluster.addresses.apiServer,
-    peerApiServers: plan.clusters.filter(({ id }) => id !== cluster.id).map(({ number }) => clusterAddresses(number).apiServer),
+    peerApiServers: plan.clusters
+      .filter(({ id }) => id !== cluster.id)
+      .map(({ number }) => clusterAddresses(number).apiServer),
   });
   await run([...inNetns(cluster.id), plan.programs.nft, "-f", "-"], { input });
 }

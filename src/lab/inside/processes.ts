@@ -31,7 +31,11 @@ export class Programs {
   /** Rejects when a program ends while the lab is coming up; never fulfils. */
   readonly failed: Promise<never>;
 
-  constructor(options: { logDir: string; inheritedDescriptors: number; onRestart: (name: string, how: string) => void }) {
+  constructor(options: {
+    logDir: string;
+    inheritedDescriptors: number;
+    onRestart: (name: string, how: string) => void;
+  }) {
     this.#logDir = options.logDir;
     this.#inheritedDescriptors = options.inheritedDescriptors;
     this.#onRestart = options.onRestart;
@@ -55,7 +59,12 @@ export class Programs {
       cwd: spec.cwd,
       env: { ...process.env, ...spec.env },
       // "ignore" lays /dev/null over the descriptors that this process was given and that would pass through exec.
-      stdio: ["ignore", descriptor, descriptor, ...Array<"ignore">(this.#inheritedDescriptors).fill("ignore")],
+      stdio: [
+        "ignore",
+        descriptor,
+        descriptor,
+        ...Array<"ignore">(this.#inheritedDescriptors).fill("ignore"),
+      ],
     });
     closeSync(descriptor);
     let ended = false;
@@ -74,7 +83,9 @@ export class Programs {
 
   #ended(spec: ProgramSpec, how: string): void {
     if (this.#strict) {
-      this.#fail(new Error(`${spec.name} ended (${how}): ${lastLine(join(this.#logDir, `${spec.name}.log`))}`));
+      this.#fail(
+        new Error(`${spec.name} ended (${how}): ${lastLine(join(this.#logDir, `${spec.name}.log`))}`),
+      );
       return;
     }
     this.#onRestart(spec.name, how);

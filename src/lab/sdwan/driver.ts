@@ -6,13 +6,21 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { group } from "../../model/names.ts";
-import { routingTable, tunnelEnds, tunnelLinks } from "../address-plan.ts";
+import { routingTable } from "../address-plan.ts";
 import { inNetns, ipBatch } from "../inside/network.ts";
-import type { LabPlan } from "../lab-plan.ts";
+import { endsOf, type LabPlan } from "../lab-plan.ts";
 import { arrayAt, isObject, numberAt, objectAt, stringAt } from "../node-agent/json.ts";
 import type { KubeApi } from "../node-agent/kube-api.ts";
 import { run } from "../node-agent/run-command.ts";
-import { chosenPorts, nextDeadline, NO_PORTS, step, type PortChange, type PortState, type SeenPolicy } from "./policy-ports.ts";
+import {
+  chosenPorts,
+  nextDeadline,
+  NO_PORTS,
+  step,
+  type PortChange,
+  type PortState,
+  type SeenPolicy,
+} from "./policy-ports.ts";
 import { closePort, openPort, routingRules } from "./ruleset.ts";
 
 const PATH = `/apis/${group}/v1alpha1/wanpolicies`;
@@ -72,7 +80,10 @@ export class SdwanDriver {
         if (!isObject(list)) throw new TypeError("the list of WANPolicies is no object");
         this.#replace(cluster, arrayAt(list, "items"));
         const version = stringAt(objectAt(list, "metadata"), "resourceVersion");
-        const lines = api.lines(`${PATH}?watch=1&resourceVersion=${version}&timeoutSeconds=300`, AbortSignal.timeout(310_000));
+        const lines = api.lines(
+          `${PATH}?watch=1&resourceVersion=${version}&timeoutSeconds=300`,
+          AbortSignal.timeout(310_000),
+        );
         // A lab's policies are few: any event is a reason to list again.
         for await (const line of lines) if (line !== "") break;
       } catch {
@@ -97,13 +108,17 @@ export class SdwanDriver {
       this.#wake = resolve;
     });
     const timer = new AbortController();
-    const timeout = Number.isFinite(inMs) ? sleep(Math.max(0, inMs) + 1, undefined, { signal: timer.signal }).catch(() => undefined) : new Promise<void>(() => undefined);
+    const timeout = Number.isFinite(inMs)
+      ? sleep(Math.max(0, inMs) + 1, undefined, { signal: timer.signal }).catch(() => undefined)
+      : new Promise<void>(() => undefined);
     await Promise.race([woken, timeout]);
     timer.abort();
   }
 
   async #make(change: PortChange): Promise<void> {
-    this.#log(`SD-WAN: ${change.kind} port ${change.port} ${change.kind === "route" ? "into" : "of"} tunnel ${change.tunnel}`);
+    this.#log(
+      `SD-WAN: ${change.kind} port ${change.port} ${change.kind === "route" ? "into" : "of"} tunnel ${change.tunnel}`,
+    );
     await Promise.all(this.#plan.clusters.map(({ id }) => this.#makeIn(id, change)));
   }
 
@@ -113,13 +128,14 @@ export class SdwanDriver {
     switch (kind) {
       case "open":
       case "close": {
-        const links = tunnelLinks(
-          this.#plan.clusters.map(({ id }) => id),
-          this.#tunnels,
-        );
-        const interfaces = tunnelEnds(cluster, links).filter((end) => end.tunnel === tunnel).map((end) => end.interface);
+        const interfaces = endsOf(this.#plan, cluster)
+          .filter((end) => end.tunnel === tunnel)
+          .map((end) => end.interface);
         const input = (kind === "open" ? openPort : closePort)(interfaces, port);
-        await tolerate(/No such file/, run([...inNetns(cluster), this.#plan.programs.nft, "-f", "-"], { input }));
+        await tolerate(
+          /No such file/,
+          run([...inNetns(cluster), this.#plan.programs.nft, "-f", "-"], { input }),
+        );
         return;
       }
       case "route":

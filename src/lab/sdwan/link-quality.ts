@@ -1,8 +1,7 @@
 /**
  * Rate limits, delay, jitter and loss of the tunnels, by the kernel's traffic control. What this kernel can't do is said, never pretended.
  */
-import { tunnelEnds, tunnelLinks } from "../address-plan.ts";
-import type { LabPlan, TunnelPlan } from "../lab-plan.ts";
+import { endsOf, type LabPlan, type TunnelPlan } from "../lab-plan.ts";
 import { run } from "../node-agent/run-command.ts";
 
 /** A quality that a tunnel was to have and doesn't. */
@@ -17,27 +16,49 @@ export interface NotApplied {
 export function queueDisciplines(tunnel: TunnelPlan): { quality: NotApplied["quality"]; words: string[] }[] {
   const { rateMbit, delayMs = 0, jitterMs = 0, lossPercent = 0 } = tunnel;
   const impaired = delayMs > 0 || jitterMs > 0 || lossPercent > 0;
-  const netem = ["root", "handle", "1:", "netem", "limit", "10000", "delay", `${delayMs}ms`, `${jitterMs}ms`, "loss", `${lossPercent}%`];
+  const netem = [
+    "root",
+    "handle",
+    "1:",
+    "netem",
+    "limit",
+    "10000",
+    "delay",
+    `${delayMs}ms`,
+    `${jitterMs}ms`,
+    "loss",
+    `${lossPercent}%`,
+  ];
   const burst = Math.max(64, Math.ceil((rateMbit ?? 0) * 1.25));
-  const tbf = ["handle", "2:", "tbf", "rate", `${rateMbit ?? 0}mbit`, "burst", `${burst}kb`, "latency", "100ms"];
+  const tbf = [
+    "handle",
+    "2:",
+    "tbf",
+    "rate",
+    `${rateMbit ?? 0}mbit`,
+    "burst",
+    `${burst}kb`,
+    "latency",
+    "100ms",
+  ];
   return [
     ...(impaired ? [{ quality: "delay, jitter, loss" as const, words: netem }] : []),
-    ...(rateMbit === undefined ? [] : [{ quality: "rate" as const, words: [...(impaired ? ["parent", "1:"] : ["root"]), ...tbf] }]),
+    ...(rateMbit === undefined
+      ? []
+      : [{ quality: "rate" as const, words: [...(impaired ? ["parent", "1:"] : ["root"]), ...tbf] }]),
   ];
 }
 
 /** Applies the tunnels' qualities to both ends of every link. Gives what could not be applied. */
 export async function applyLinkQuality(plan: LabPlan): Promise<NotApplied[]> {
-  const links = tunnelLinks(
-    plan.clusters.map(({ id }) => id),
-    plan.tunnels.map(({ name }) => name),
-  );
   const missing = new Map<string, NotApplied>();
   for (const { id } of plan.clusters) {
-    for (const end of tunnelEnds(id, links)) {
+    for (const end of endsOf(plan, id)) {
       const tunnel = plan.tunnels.find(({ name }) => name === end.tunnel);
       for (const { quality, words } of tunnel === undefined ? [] : queueDisciplines(tunnel)) {
-        const wanted = missing.has(`${end.tunnel} delay, jitter, loss`) ? ["root", ...words.slice(words.indexOf("handle"))] : words;
+        const wanted = missing.has(`${end.tunnel} delay, jitter, loss`)
+          ? ["root", ...words.slice(words.indexOf("handle"))]
+          : words;
         try {
           await run(["tc", "-n", id, "qdisc", "add", "dev", end.interface, ...wanted]);
         } catch (error) {

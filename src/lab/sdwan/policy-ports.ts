@@ -60,7 +60,11 @@ export interface PortState {
 export const NO_PORTS: PortState = { routed: new Map(), open: [] };
 
 /** The changes that lead from `state` towards `wanted` at `nowMs`, in the order in which they must be made, and the state after them. */
-export function step(state: PortState, wanted: PortTunnels, nowMs: number): { state: PortState; changes: PortChange[] } {
+export function step(
+  state: PortState,
+  wanted: PortTunnels,
+  nowMs: number,
+): { state: PortState; changes: PortChange[] } {
   const changes: PortChange[] = [];
   const routed = new Map(state.routed);
   const kept = state.open.map((entry) => ({ ...entry, closesAtMs: deadline(entry, wanted, nowMs) }));

@@ -109,7 +109,9 @@ export function closePort(interfaces: readonly string[], port: number): string {
 
 /** Arguments of `ip rule add|del` after the verb, for one policy port: one rule for requests, one for the replies. */
 export function routingRules(port: number, table: number): string[] {
-  return ["dport", "sport"].map((field) => `pref 1000 to ${CLUSTERS_CIDR} ipproto tcp ${field} ${port} lookup ${table}`);
+  return ["dport", "sport"].map(
+    (field) => `pref 1000 to ${CLUSTERS_CIDR} ipproto tcp ${field} ${port} lookup ${table}`,
+  );
 }
 
 function change(verb: "add" | "delete", interfaces: readonly string[], port: number): string {

@@ -1,0 +1,54 @@
+/**
+ * The command line: which commands there are, and how a failure is told. What a command does is in commands/, loaded only when it is called,
+ * so that `mcwan --help` and each command start without the others' libraries.
+ */
+import { Command, CommanderError } from "commander";
+import { UsageError } from "../model/errors.ts";
+
+/** A module of commands/: adds its subcommands and options to the command that it is given. */
+interface CommandModule {
+  register(command: Command): void;
+}
+
+const commands: Readonly<
+  Record<string, { readonly description: string; readonly load: () => Promise<CommandModule> }>
+> = {
+  lab: {
+    description: "whole clusters on this machine, without Docker and without root",
+    load: async () => await import("./commands/lab.ts"),
+  },
+};
+
+async function main(words: readonly string[]): Promise<void> {
+  const program = new Command("mcwan")
+    .description("multi-cluster SD-WAN gateway controller for Kubernetes")
+    .exitOverride()
+    .showHelpAfterError("(--help tells more)")
+    .enablePositionalOptions();
+  for (const [name, { description, load }] of Object.entries(commands)) {
+    const command = program.command(name).description(description).exitOverride();
+    if (words[0] === name) (await load()).register(command);
+  }
+  await program.parseAsync(words, { from: "user" });
+}
+
+/** One line for what a person can mend, a stack for a bug of ours. Gives the exit code. */
+function tell(error: unknown): number {
+  // commander has said it already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UsageError) {
+    process.stderr.write(`mcwan: ${error.message}\n`);
+    return 2;
+  }
+  const debug = (process.env["MCWAN_DEBUG"] ?? "") !== "";
+  const text =
+    error instanceof Error ? (debug ? (error.stack ?? error.message) : error.message) : String(error);
+  process.stderr.write(`mcwan: ${text}\n`);
+  return 1;
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  process.exitCode = tell(error);
+}
