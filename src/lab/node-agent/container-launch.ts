@@ -3,13 +3,14 @@
  * the API server has to be asked for is read here, at each start, so that a restart sees new values.
  */
 import { statSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, symlink, writeFile } from "node:fs/promises";
 import { join, posix } from "node:path";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import type { IPod } from "kubernetes-models/v1/Pod";
 import { ContainerLog } from "./container-log.ts";
 import { startContainerProcess, type ContainerProcess } from "./container-process.ts";
-import { containerScript, type ContainerMount, type ContainerUser } from "./container-script.ts";
+import { planRoot, type ContainerMount, type RootPlan } from "./container-root.ts";
+import { containerScript, type ContainerUser } from "./container-script.ts";
 import type { PodAddresses } from "./downward-api.ts";
 import { ContainerConfigError, containerEnvironment, environmentSources, expand } from "./environment.ts";
 import { etcFiles } from "./etc-files.ts";
@@ -54,9 +55,6 @@ export async function launchContainer(
   const environment = await environmentOf(settings, sandbox, { container, image, hostname });
   const user = userOf(pod, container);
   const folder = join(sandbox.folder, "containers", container.name);
-  const [etcDir, rootDir, scriptFile] = [join(folder, "etc"), join(folder, "root"), join(folder, "run.sh")];
-  await mkdir(etcDir, { recursive: true });
-  await mkdir(rootDir, { recursive: true });
   const { config } = settings;
   const files = etcFiles(pod.spec ?? { containers: [] }, {
     namespace: pod.metadata?.namespace ?? "default",
@@ -67,27 +65,53 @@ export async function launchContainer(
     hostResolvConf: settings.hostResolvConf,
     user: user.uid,
   });
-  await Promise.all(Object.entries(files).map(([name, text]) => writeFile(join(etcDir, name), text)));
   const mounts = await mountsOf(sandbox, container, { image, environment });
   const workingDir = container.workingDir ?? image.workingDir ?? "/";
   const capabilities = capabilitiesOf(container);
+  const [rootDir, skeletonDir, fstabFile] = [
+    join(folder, "root"),
+    join(folder, "skeleton"),
+    join(folder, "fstab"),
+  ];
+  const root = planRoot(rootDir, mounts, settings.host);
+  await mkdir(rootDir, { recursive: true });
+  await writeSkeleton(skeletonDir, root, files);
+  await writeFile(fstabFile, root.fstab);
   const script = containerScript({
     rootDir,
-    etcDir,
+    skeletonDir,
+    fstabFile,
+    nested: root.nested,
+    host: settings.host,
     hostname,
-    mounts,
     readOnlyRoot: container.securityContext?.readOnlyRootFilesystem === true,
     user,
     capabilities,
     workingDir,
     environment,
     command: commandOf(container, image, environment),
-    host: settings.host,
   });
+  const scriptFile = join(folder, "run.sh");
   await writeFile(scriptFile, script, { mode: 0o600 });
   const log = new ContainerLog(join(folder, `${run}.log`));
   const process = await startContainerProcess(scriptFile, sandbox.netnsPath, log);
   return { process, log, environment, workingDir, user, capabilities };
+}
+
+/** Makes the tree that a run's root starts as; what an earlier run left is gone. */
+async function writeSkeleton(
+  folder: string,
+  plan: RootPlan,
+  etc: Readonly<Record<string, string>>,
+): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  for (const path of plan.folders) await mkdir(join(folder, path), { recursive: true, mode: 0o755 });
+  for (const path of ["tmp", "var/tmp"]) await chmod(join(folder, path), 0o1777);
+  await Promise.all([
+    ...plan.emptyFiles.map((path) => writeFile(join(folder, path), "")),
+    ...Object.entries(plan.links).map(([path, target]) => symlink(target, join(folder, path))),
+    ...Object.entries(etc).map(([name, text]) => writeFile(join(folder, "etc", name), text)),
+  ]);
 }
 
 /** The Pod's host name, a DNS label. */

@@ -2,7 +2,7 @@
  * Looks at the machine once: which top-level folders are links into /usr, which parts of /etc programs need.
  */
 import { existsSync, lstatSync, readFileSync, readlinkSync } from "node:fs";
-import type { HostLayout } from "./container-script.ts";
+import type { HostLayout } from "./container-root.ts";
 import { parseMountInfo } from "./mount-info.ts";
 
 const TOP_LEVEL = ["bin", "sbin", "lib", "lib32", "lib64", "libx32"];

@@ -3,7 +3,7 @@
  */
 import type PQueue from "p-queue";
 import type { NodeAgentConfig } from "../node-agent-config.ts";
-import type { HostLayout } from "./container-script.ts";
+import type { HostLayout } from "./container-root.ts";
 import type { PodEvents } from "./events.ts";
 import type { ImageTable } from "./images.ts";
 import type { KubeApi } from "./kube-api.ts";
