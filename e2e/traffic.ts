@@ -1,25 +1,7 @@
 /** Requests from a client Pod, by `mcwan probe` inside it: the load of every claim, bounded in count and time. */
+import type { Summary } from "../src/cli/commands/probe-summary.ts";
 import type { InstallTarget } from "../src/lab/install.ts";
 import type { Environment } from "./environment.ts";
-
-/** What `mcwan probe -o json` says. */
-export interface ProbeResult {
-  readonly requests: number;
-  /** By status code. */
-  readonly statuses: Readonly<Record<string, number>>;
-  /** Requests without an answer, and what went wrong. */
-  readonly failures: readonly { readonly reason: string; readonly count: number }[];
-  /** Answers by cluster of the Pod that gave them. */
-  readonly clusters: Readonly<Record<string, number>>;
-  /** Payload bytes received. */
-  readonly bytes: number;
-  readonly latencyMs: {
-    readonly p50: number;
-    readonly p90: number;
-    readonly p99: number;
-    readonly max: number;
-  };
-}
 
 /** A client Pod's Deployment. */
 export interface Client {
@@ -30,7 +12,7 @@ export interface Client {
 
 /** A probe that is under way. */
 export interface RunningProbe {
-  readonly result: Promise<ProbeResult>;
+  readonly result: Promise<Summary>;
 }
 
 const mcwan = ["node", "/opt/mc-wan/src/cli/main.ts"];
@@ -40,7 +22,7 @@ export async function probe(
   environment: Environment,
   client: Client,
   args: readonly string[],
-): Promise<ProbeResult> {
+): Promise<Summary> {
   const output = await environment.kubectl.attempt(client.cluster.context, execArgs(client, args));
   return parseResult(output.stdout, output.stderr);
 }
@@ -66,16 +48,16 @@ function execArgs(client: Client, args: readonly string[]): string[] {
   ];
 }
 
-function parseResult(stdout: string, stderr: string): ProbeResult {
+function parseResult(stdout: string, stderr: string): Summary {
   try {
-    return JSON.parse(stdout) as ProbeResult;
+    return JSON.parse(stdout) as Summary;
   } catch (cause) {
     throw new Error(`the probe printed no result: ${stderr.slice(-500)}`, { cause });
   }
 }
 
 /** How many requests ended otherwise than with one of these statuses. */
-export function failedRequests(result: ProbeResult, expected: readonly number[] = [200]): number {
+export function failedRequests(result: Summary, expected: readonly number[] = [200]): number {
   const good = expected.reduce((sum, status) => sum + (result.statuses[String(status)] ?? 0), 0);
   return result.requests - good;
 }
