@@ -169,7 +169,6 @@ function serveUpgrade(
     const exec = parseExecQuery(url.searchParams);
     sockets.handleUpgrade(request, socket, head, (webSocket: WebSocket) => { serveExec(webSocket, running, exec); }); // prettier-ignore
   } else if (verb === "portForward" && offered.includes(PORT_FORWARD_PROTOCOL)) {
-    const { netnsPath } = findPod(pods, namespace, name);
-    acceptPortForward({ request, socket, head }, netnsPath);
+    acceptPortForward({ request, socket, head }, { netnsPath: findPod(pods, namespace, name).netnsPath });
   } else throw new HttpError(404, `the lab's node agent doesn't serve ${url.pathname}`);
 }
