@@ -51,7 +51,7 @@ const parameters = {
   status: { min: 200, max: 599 },
 } as const satisfies Record<string, Bounds>;
 
-type Wishes = { readonly [name in keyof typeof parameters]?: number };
+type Wishes = { -readonly [name in keyof typeof parameters]?: number };
 
 /** Makes the server; the caller lets it listen. */
 export function createEchoServer(identity: EchoIdentity): EchoServer {
@@ -128,9 +128,9 @@ async function answer(
 }
 
 /** What the query asks for, or what is wrong with it. */
-function wishesOf(path: string): Wishes | string {
+function wishesOf(path: string): Readonly<Wishes> | string {
   const query = new URLSearchParams(path.split("?", 2)[1] ?? "");
-  const wishes: { [name in keyof Wishes]: number } = {};
+  const wishes: Wishes = {};
   for (const [name, bounds] of Object.entries(parameters) as [keyof Wishes, Bounds][]) {
     const text = query.get(name);
     if (text === null) continue;

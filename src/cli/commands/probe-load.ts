@@ -6,7 +6,7 @@
  * Never retries and never follows a redirect: a failure is what one wants to see.
  */
 import { Agent, request as send } from "node:http";
-import type { IncomingMessage } from "node:http";
+import type { ClientRequest, IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ProbeRecord } from "./probe-summary.ts";
 import type { Outcome, Summary } from "./probe-summary.ts";
@@ -43,6 +43,12 @@ export async function runLoad(load: Load, signal: AbortSignal): Promise<Summary>
   const startedAt = new Date();
   const start = performance.now();
   const body = Buffer.alloc(load.bodyBytes, "mc-wan ");
+  const length = body.length > 0 ? { "content-length": String(body.length) } : {};
+  const run: Run = { agent, headers: { ...load.headers, ...length }, body, signal, start };
+  const stop = (): void => {
+    agent.destroy();
+  };
+  signal.addEventListener("abort", stop, { once: true });
   let next = 0;
   const worker = async (): Promise<void> => {
     for (;;) {
@@ -54,13 +60,14 @@ export async function runLoad(load: Load, signal: AbortSignal): Promise<Summary>
       if (waitMs > 0) await sleep(waitMs, undefined, { signal }).catch(() => undefined);
       else if (Number.isFinite(load.rate) && waitMs < -lateMs) record.late += 1;
       if (isOver()) return;
-      record.add(await exchange(load, { agent, body, signal, start }));
+      record.add(await exchange(load, run));
     }
   };
   const isOver = (): boolean => signal.aborted || performance.now() - start >= load.durationMs;
   try {
     await Promise.all(Array.from({ length: Math.min(load.concurrency, load.count) }, worker));
   } finally {
+    signal.removeEventListener("abort", stop);
     agent.destroy();
   }
   return record.summary({ url: load.url.href, startedAt, durationMs: performance.now() - start });
@@ -68,6 +75,7 @@ export async function runLoad(load: Load, signal: AbortSignal): Promise<Summary>
 
 interface Run {
   readonly agent: Agent;
+  readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly signal: AbortSignal;
   readonly start: number;
@@ -78,9 +86,14 @@ async function exchange(load: Load, run: Run): Promise<Outcome> {
   const begin = performance.now();
   const atMs = begin - run.start;
   let bytes = 0;
-  const timeout = AbortSignal.timeout(load.timeoutMs);
+  const request = send(load.url, { method: load.method, headers: run.headers, agent: run.agent });
+  const limit = { isOver: false };
+  const timer = setTimeout(() => {
+    limit.isOver = true;
+    request.destroy();
+  }, load.timeoutMs);
   try {
-    const response = await responseTo(load, run, AbortSignal.any([timeout, run.signal]));
+    const response = await responseTo(request, run.body);
     for await (const part of response as AsyncIterable<Buffer>) bytes += part.length;
     const servedBy = response.headers["x-served-by"];
     return {
@@ -92,18 +105,15 @@ async function exchange(load: Load, run: Run): Promise<Outcome> {
       servedBy: typeof servedBy === "string" ? servedBy : undefined,
     };
   } catch (error) {
-    const reason = timeout.aborted ? "timeout" : run.signal.aborted ? "stopped" : reasonOf(error);
+    const reason = limit.isOver ? "timeout" : run.signal.aborted ? "stopped" : reasonOf(error);
     return { form: "Failed", atMs, latencyMs: performance.now() - begin, bytes, reason };
+  } finally {
+    clearTimeout(timer);
   }
 }
 
-function responseTo(load: Load, { agent, body }: Run, signal: AbortSignal): Promise<IncomingMessage> {
+function responseTo(request: ClientRequest, body: Buffer): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const headers = {
-      ...load.headers,
-      ...(body.length > 0 ? { "content-length": String(body.length) } : {}),
-    };
-    const request = send(load.url, { method: load.method, headers, agent, signal });
     request.on("response", resolve).on("error", reject);
     request.end(body);
   });
