@@ -31,7 +31,9 @@ for (const crdModule of CRD_MODULES) {
 /** The module's folder, unpacked and read-only, in Go's module cache. */
 async function fetchModule({ module, version, sum }: CrdModule): Promise<string> {
   const go = await goToolchain({ progress });
-  const answer: unknown = JSON.parse(await run(go.program, ["mod", "download", "-json", `${module}@${version}`], { env: go.env }));
+  const answer: unknown = JSON.parse(
+    await run(go.program, ["mod", "download", "-json", `${module}@${version}`], { env: go.env }),
+  );
   const { Dir: folder, Sum: got } = answer as { readonly Dir?: unknown; readonly Sum?: unknown };
   if (got !== sum) throw new Error(`${module}@${version} has the hash ${String(got)}, not ${sum}`);
   if (typeof folder !== "string") throw new Error(`go named no folder of ${module}@${version}`);

@@ -10,12 +10,11 @@
  */
 
 import { createHash, randomUUID } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { chmod, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { createReadStream, readFileSync, statSync } from "node:fs";
+import { chmod, mkdir, open, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { readFileSync, statSync } from "node:fs";
 import { isExecutable } from "./command.ts";
 
 /** What an entry is: a program of a version, for this machine's system and processor. */
@@ -117,13 +116,4 @@ export async function fileHash(path: string, algorithm: "sha256" | "sha512"): Pr
   const hash = createHash(algorithm);
   await pipeline(createReadStream(path), hash);
   return hash.digest("hex");
-}
-
-/** Where an entry came from, for people; undefined when it isn't there. */
-export async function originOf(entry: Entry): Promise<string | undefined> {
-  try {
-    return await readFile(join(entryFolder(entry), "origin.json"), "utf8");
-  } catch {
-    return undefined;
-  }
 }
