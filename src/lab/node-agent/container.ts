@@ -105,7 +105,7 @@ export class Container {
     let backOff = NO_CRASH;
     let failures = 0;
     for (;;) {
-      if (this.#stopping.signal.aborted) return this.#never();
+      if (this.#isStopping()) return this.#never();
       const launched = await this.#launch();
       if (launched === undefined) {
         failures += 1;
@@ -115,7 +115,7 @@ export class Container {
       failures = 0;
       const exit = await this.#untilOver(launched);
       const { restartPolicy, container } = this.plan;
-      if (this.#stopping.signal.aborted || !restarts(restartPolicy, exit.exitCode)) {
+      if (this.#isStopping() || !restarts(restartPolicy, exit.exitCode)) {
         this.#startedOnce.resolve(undefined);
         return exit.exitCode;
       }
@@ -127,7 +127,7 @@ export class Container {
         this.#host.warn("BackOff", message);
         await this.#pause(backOff.waitMs);
       }
-      if (!this.#stopping.signal.aborted) this.#restartCount += 1;
+      if (!this.#isStopping()) this.#restartCount += 1;
     }
   }
 
@@ -172,7 +172,7 @@ export class Container {
       if ("terminated" in this.#state) this.#lastState = this.#state;
       this.#previousLog = this.#log;
       [this.#log, this.#process, this.#runId, this.#reason] = [log, process, runId, undefined];
-      if (this.#stopping.signal.aborted) process.signal("SIGKILL");
+      if (this.#isStopping()) process.signal("SIGKILL");
       return process;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -269,7 +269,7 @@ export class Container {
   }
 
   #unhealthy(process: ContainerProcess, probe: Probe): void {
-    if (this.#stopping.signal.aborted || process !== this.#process) return;
+    if (this.#isStopping() || process !== this.#process) return;
     this.#host.warn("Killing", `container ${this.plan.container.name} failed its probe and is stopped`);
     const graceMs = (probe.terminationGracePeriodSeconds ?? this.#host.graceMs() / 1000) * 1000;
     void this.#end(graceMs, NEVER);
@@ -286,6 +286,10 @@ export class Container {
       const { ok, message } = await httpGet(hook.httpGet, target, timeoutMs);
       if (!ok) throw new Error(message);
     }
+  }
+
+  #isStopping(): boolean {
+    return this.#stopping.signal.aborted;
   }
 
   async #pause(ms: number): Promise<void> {

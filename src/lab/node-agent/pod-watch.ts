@@ -26,15 +26,16 @@ const BACK_OFF_MS = { first: 100, most: 5_000 };
 /** Runs until `signal` fires. */
 export async function watchPods(api: KubeApi, handler: PodHandler, signal: AbortSignal): Promise<void> {
   let backOffMs = BACK_OFF_MS.first;
-  while (!signal.aborted) {
+  const isOver = (): boolean => signal.aborted;
+  while (!isOver()) {
     try {
       let version = await list(api, handler);
       backOffMs = BACK_OFF_MS.first;
-      while (!signal.aborted) {
+      while (!isOver()) {
         version = await watchOnce(api, handler, { version, signal });
       }
     } catch (error) {
-      if (signal.aborted) return;
+      if (isOver()) return;
       handler.failed(error);
       await sleep(backOffMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
       backOffMs = Math.min(backOffMs * 2, BACK_OFF_MS.most);

@@ -36,6 +36,8 @@ export class PodWorker {
   readonly #hurry = new AbortController();
   #sandbox: PodSandbox | undefined;
   #network: PodNetwork | undefined;
+  /** Taken from the pool, to be given back. */
+  #address: string | undefined;
   #podIP: string | undefined;
   #ended: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -160,21 +162,24 @@ export class PodWorker {
 
   async #run(): Promise<void> {
     await this.#settings.startQueue.add(() => this.#setUp());
-    if (this.#ending.signal.aborted) return;
-    const background: Promise<unknown>[] = [];
+    if (this.#isEnding()) return;
+    void this.#refreshVolumes();
+    const mains: Promise<unknown>[] = [];
+    const sidecars: Promise<unknown>[] = [];
     for (const container of this.#containers.values()) {
-      if (this.#ending.signal.aborted) return;
-      if (container.plan.role === "main") background.push(container.run());
+      if (this.#isEnding()) break;
+      if (container.plan.role === "main") mains.push(container.run());
       else if (container.plan.role === "sidecar") {
-        background.push(container.run());
+        sidecars.push(container.run());
         await container.startedOnce;
-      } else if ((await container.run()) !== 0) {
-        this.#status.request();
-        return;
-      }
+      } else if ((await container.run()) !== 0) break;
     }
-    const refresh = this.#refreshVolumes();
-    await Promise.all([...background, refresh]);
+    await Promise.all(mains);
+    // Sidecars go on only as long as what they serve.
+    await this.#stop("sidecar", this.#graceMs());
+    await Promise.all(sidecars);
+    await this.#releaseNetwork();
+    this.#status.request();
   }
 
   /** Network and volumes; tried until they are there or the Pod is to end. */
@@ -183,10 +188,11 @@ export class PodWorker {
     const folder = join(config.runDir, "pods", this.#pod.metadata?.uid ?? "");
     const hostNetwork = this.#pod.spec?.hostNetwork === true;
     let volumes: PodVolumes | undefined;
-    for (let attempt = 0; !this.#ending.signal.aborted; attempt += 1) {
+    for (let attempt = 0; !this.#isEnding(); attempt += 1) {
       try {
         await mkdir(join(folder, "volumes"), { recursive: true });
-        this.#podIP ??= hostNetwork ? config.nodeIP : addresses.take();
+        if (!hostNetwork) this.#address ??= addresses.take();
+        this.#podIP = this.#address ?? config.nodeIP;
         const podAddresses = { podIP: this.#podIP, nodeIP: config.nodeIP, nodeName: config.nodeName };
         volumes ??= new PodVolumes({ api, addresses: podAddresses, folder: join(folder, "volumes") });
         const network = hostNetwork ? undefined : this.#ensureNetwork(this.#podIP);
@@ -215,42 +221,56 @@ export class PodWorker {
 
   async #refreshVolumes(): Promise<void> {
     const changing = (this.#pod.spec?.volumes ?? []).some(({ emptyDir }) => emptyDir === undefined);
-    while (changing && !this.#ending.signal.aborted) {
+    while (changing && !this.#isEnding()) {
       await this.#pause(REFRESH_MS);
-      if (this.#ending.signal.aborted) return;
+      if (this.#isEnding()) return;
       await this.#sandbox?.volumes.write(this.#pod).catch((error: unknown) => { this.#warn("FailedMount", error); }); // prettier-ignore
     }
   }
 
   async #end(remove: boolean): Promise<void> {
     this.#ending.abort();
-    const graceMs =
-      (this.#pod.metadata?.deletionGracePeriodSeconds ??
-        this.#pod.spec?.terminationGracePeriodSeconds ??
-        30) * 1000;
-    const all = [...this.#containers.values()];
-    const stop = (containers: Container[]): Promise<unknown> =>
-      Promise.all(
-        containers.map((container) =>
-          container.stop(this.#hurry.signal.aborted ? 0 : graceMs, this.#hurry.signal),
-        ),
-      );
-    // Sidecars outlive what they serve.
-    await stop(all.filter(({ plan }) => plan.role !== "sidecar"));
-    await stop(all.filter(({ plan }) => plan.role === "sidecar"));
+    const graceMs = this.#graceMs();
+    await Promise.all([this.#stop("main", graceMs), this.#stop("init", graceMs)]);
+    await this.#stop("sidecar", graceMs);
     await this.#running;
+    await this.#releaseNetwork();
     if (remove) {
       await this.#status.settle();
       await this.#status.removeObject();
     }
     this.#status.stop();
-    if (this.#network !== undefined) await removeNetns(this.#network.netns);
-    if (this.#podIP !== undefined && this.#pod.spec?.hostNetwork !== true)
-      this.#settings.addresses.release(this.#podIP);
-    await rm(join(this.#settings.config.runDir, "pods", this.#pod.metadata?.uid ?? "none"), {
-      recursive: true,
-      force: true,
-    }).catch(() => undefined);
+    const folder = join(this.#settings.config.runDir, "pods", this.#pod.metadata?.uid ?? "none");
+    await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+
+  #isEnding(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  #isHurried(): boolean {
+    return this.#hurry.signal.aborted;
+  }
+
+  #graceMs(): number {
+    if (this.#isHurried()) return 0;
+    return (
+      (this.#pod.metadata?.deletionGracePeriodSeconds ??
+        this.#pod.spec?.terminationGracePeriodSeconds ??
+        30) * 1000
+    );
+  }
+
+  async #stop(role: ContainerRole, graceMs: number): Promise<void> {
+    const containers = [...this.#containers.values()].filter(({ plan }) => plan.role === role);
+    await Promise.all(containers.map((container) => container.stop(graceMs, this.#hurry.signal)));
+  }
+
+  async #releaseNetwork(): Promise<void> {
+    const [network, address] = [this.#network, this.#address];
+    [this.#network, this.#address] = [undefined, undefined];
+    if (network !== undefined) await removeNetns(network.netns);
+    if (address !== undefined) this.#settings.addresses.release(address);
   }
 
   #warn(reason: string, error: unknown): void {
