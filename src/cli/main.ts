@@ -5,29 +5,39 @@
 import { Command, CommanderError } from "commander";
 import { UsageError } from "../model/errors.ts";
 
-/** A module of commands/: adds its subcommands and options to the command that it is given. */
-interface CommandModule {
-  register(command: Command): void;
-}
-
+/** The commands by name: what `mcwan --help` says of them, and what adds them to the program. */
 const commands: Readonly<
-  Record<string, { readonly description: string; readonly load: () => Promise<CommandModule> }>
+  Record<string, readonly [description: string, add: (program: Command) => Promise<void>]>
 > = {
-  lab: {
-    description: "whole clusters on this machine, without Docker and without root",
-    load: async () => await import("./commands/lab.ts"),
-  },
+  lab: [
+    "Run whole clusters on this machine, without Docker and without root",
+    async (program) => {
+      (await import("./commands/lab.ts")).registerLab(program);
+    },
+  ],
+  echo: [
+    "Run the workload of examples and tests",
+    async (program) => {
+      (await import("./commands/echo.ts")).registerEcho(program);
+    },
+  ],
+  probe: [
+    "Send requests and tell how they went",
+    async (program) => {
+      (await import("./commands/probe.ts")).registerProbe(program);
+    },
+  ],
 };
 
 async function main(words: readonly string[]): Promise<void> {
   const program = new Command("mcwan")
-    .description("multi-cluster SD-WAN gateway controller for Kubernetes")
+    .description("Multi-cluster SD-WAN gateway controller for Kubernetes")
     .exitOverride()
     .showHelpAfterError("(--help tells more)")
     .enablePositionalOptions();
-  for (const [name, { description, load }] of Object.entries(commands)) {
-    const command = program.command(name).description(description).exitOverride();
-    if (words[0] === name) (await load()).register(command);
+  for (const [name, [description, add]] of Object.entries(commands)) {
+    if (words[0] === name) await add(program);
+    else program.command(name).description(description);
   }
   await program.parseAsync(words, { from: "user" });
 }

@@ -27,8 +27,11 @@ interface OutputOptions {
   readonly output: "table" | "json";
 }
 
-/** Adds the subcommands of `mcwan lab`. `install` is called by `up`, when the clusters are ready. */
-export function register(lab: Command, install?: Install): void {
+/** Adds `mcwan lab` and its subcommands. `install` is called by `up`, when the clusters are ready. */
+export function registerLab(program: Command, install?: Install): void {
+  const lab = program
+    .command("lab")
+    .description("Run whole clusters on this machine, without Docker and without root");
   lab.addHelpText(
     "after",
     "\nThe lab lives in $MCWAN_RUN, else $XDG_RUNTIME_DIR/mc-wan, else /tmp/mc-wan-<uid>; another folder is another lab.",

@@ -28,6 +28,8 @@ import {
 import type { Programs } from "./processes.ts";
 
 const POLL_MS = 25;
+/** As CoreDNS reads them. */
+const SERVICE_IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports";
 const FIELD_MANAGER = "mc-wan-lab";
 
 /** What all clusters share while they start. */
@@ -49,14 +51,18 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
   await until(async () => (await api.call("GET", "/api/v1/namespaces/kube-system")) !== undefined);
   lab.step("API server answers", id);
 
-  start(controllerManagerProgram(lab.plan, cluster));
   await apply(api, nodeObject(cluster.plan));
   await patchNodeStatus(api, nodeName, nodeAddressStatus(cluster.plan));
   start(kubeProxyProgram(lab.plan, cluster));
+  // CoreDNS would wait for whole seconds if it started before ServiceImports are served.
+  const [first, rest] = [lab.crds.filter(isServiceImport), lab.crds.filter((crd) => !isServiceImport(crd))];
+  await Promise.all([...first, ...dnsObjects(cluster.plan)].map((placed) => apply(api, placed)));
   if (lab.plan.nodes) start(nodeAgentProgram(lab.plan, cluster));
-  await Promise.all([...lab.crds, ...dnsObjects(cluster.plan)].map((placed) => apply(api, placed)));
-  // CoreDNS looks for the ServiceImport kind once, when it starts.
-  start(corednsProgram(lab.plan, cluster));
+  start(controllerManagerProgram(lab.plan, cluster));
+  const served = until(async () => (await api.call("GET", SERVICE_IMPORTS)) !== undefined).then(() => {
+    start(corednsProgram(lab.plan, cluster));
+  });
+  await Promise.all([served, ...rest.map((placed) => apply(api, placed))]);
   await Promise.all(
     clusterProperties(cluster.plan).map((placed) => until(async () => await apply(api, placed))),
   );
@@ -73,6 +79,10 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
     }),
   ]);
   return api;
+}
+
+function isServiceImport({ path }: PlacedObject): boolean {
+  return path.endsWith("/serviceimports.multicluster.x-k8s.io");
 }
 
 /** Server-side apply. Fulfils with true. */

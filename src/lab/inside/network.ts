@@ -29,16 +29,14 @@ export function networkCommands(plan: Pick<LabPlan, "clusters" | "tunnels">): Na
   );
   return [
     { netns: undefined, lines: [...plan.clusters.flatMap(labCommands), ...veths] },
-    ...plan.clusters.flatMap((cluster) => [
-      {
-        netns: cluster.id,
-        lines: [
-          ...clusterCommands(cluster),
-          ...endsOf(plan, cluster.id).flatMap((end) => tunnelCommands(plan, { cluster, end })),
-        ],
-      },
-      { netns: clientNetns(cluster.id), lines: clientCommands(cluster) },
-    ]),
+    ...plan.clusters.map((cluster) => ({
+      netns: cluster.id,
+      lines: [
+        ...clusterCommands(cluster),
+        ...endsOf(plan, cluster.id).flatMap((end) => tunnelCommands(plan, { cluster, end })),
+      ],
+    })),
+    ...plan.clusters.map((cluster) => ({ netns: clientNetns(cluster.id), lines: clientCommands(cluster) })),
   ];
 }
 
@@ -51,9 +49,7 @@ export async function makeNetwork(plan: LabPlan): Promise<void> {
     `echo 1 > /proc/sys/net/ipv4/ip_forward; for n in ${netns.join(" ")}; do ip netns add $n; done`,
   ]);
   await Promise.all(plan.clusters.map((cluster) => run([...inNetns(cluster.id), "sh", "-ec", SYSCTLS])));
-  const [lab, ...inside] = networkCommands(plan);
-  await ipBatch(undefined, lab?.lines ?? []);
-  await Promise.all(inside.map(({ netns: name, lines }) => ipBatch(name, lines)));
+  for (const { netns: name, lines } of networkCommands(plan)) await ipBatch(name, lines);
   await Promise.all(plan.clusters.map((cluster) => loadRuleset(plan, cluster)));
 }
 
