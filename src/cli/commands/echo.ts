@@ -29,8 +29,8 @@ export function registerEcho(program: Command): void {
     .option("--address <address>", "address to listen on", "0.0.0.0")
     .option(
       "--cluster <name>",
-      "name of the cluster in answers (default: $CLUSTER, else $NODE_NAME)",
-      environment["CLUSTER"] ?? environment["NODE_NAME"] ?? "unknown",
+      "name of the cluster in answers (default: $CLUSTER, else from $NODE_NAME)",
+      environment["CLUSTER"] ?? clusterOfNode(environment["NODE_NAME"] ?? "unknown"),
     )
     .option(
       "--drain-ms <milliseconds>",
@@ -47,6 +47,11 @@ export function registerEcho(program: Command): void {
     .action(async (options: EchoOptions) => {
       await echo(options);
     });
+}
+
+/** A node is named after its cluster in the lab (`c1-node`) and in kind (`c1-control-plane`, `c1-worker2`). */
+export function clusterOfNode(node: string): string {
+  return node.replace(/-(node|control-plane|worker\d*)$/, "");
 }
 
 /** Serves until SIGTERM or SIGINT and then leaves in order; a second signal ends it at once. */

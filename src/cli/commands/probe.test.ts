@@ -12,6 +12,7 @@ import { createEchoServer } from "./echo-server.ts";
 import type { EchoAnswer } from "./echo-server.ts";
 import { runLoad } from "./probe-load.ts";
 import type { Load } from "./probe-load.ts";
+import { clusterOfNode } from "./echo.ts";
 import { registerProbe } from "./probe.ts";
 import { summaryText } from "./probe-summary.ts";
 
@@ -91,6 +92,11 @@ describe("mcwan echo and mcwan probe", () => {
       );
     });
   }
+
+  it("takes the cluster's name from the node's in the lab and in kind", () => {
+    const nodes = ["c1-node", "east-control-plane", "east-worker", "east-worker2", "ip-10-0-0-1"];
+    expect(nodes.map(clusterOfNode)).to.deep.equal(["c1", "east", "east", "east", "ip-10-0-0-1"]);
+  });
 
   it("counts statuses, servers, clusters and bytes", async () => {
     const summary = await runLoad(
