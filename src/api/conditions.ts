@@ -13,6 +13,8 @@ export const types = {
   ResolvedRefs: "ResolvedRefs",
   /** L7 ServiceImport, Gateway, listener: an Envoy has acknowledged it. */
   Programmed: "Programmed",
+  /** Route: some of its rules can't be carried out and are closed. Only ever True. */
+  PartiallyInvalid: "PartiallyInvalid",
   /** Listener: it clashes with another one. */
   Conflicted: "Conflicted",
   /** WANPolicy: every cluster has the same one. */
@@ -140,6 +142,8 @@ export const reasons = {
   InvalidCertificateRef: "InvalidCertificateRef",
   InvalidRouteKinds: "InvalidRouteKinds",
   // Gateway API: routes.
+  /** Every listener that the route could attach to is refused. */
+  NoReadyListeners: "NoReadyListeners",
   NoMatchingParent: "NoMatchingParent",
   NoMatchingListenerHostname: "NoMatchingListenerHostname",
   NotAllowedByListeners: "NotAllowedByListeners",

@@ -1,0 +1,139 @@
+/**
+ * A backendRef → the Envoy cluster it means, or the reason why it is closed.
+ *
+ *     mc-wan/<dummy>    → wan/<dummy>, or wan/<dummy>/<port>: home's pods first
+ *     <namespace>/<svc> → service/<namespace>/<svc>/<port>
+ *
+ * Never falls back to another target. A ClusterSpec depends on what the cluster is, not on its endpoints: they come and
+ * go without touching a route.
+ */
+import { reasons } from "../api/conditions.ts";
+import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { dummyNamespace } from "../model/names.ts";
+import type { Problem } from "../model/problem.ts";
+import type { World } from "../model/world.ts";
+import { ReferenceGrants } from "./reference-grants.ts";
+
+/** A Service of the home cluster. */
+export interface ServiceClusterSpec {
+  readonly form: "Service";
+  readonly name: string;
+  readonly service: ServiceRef;
+  readonly port: number;
+  /** Speaks HTTP/2 without TLS (h2c) instead of HTTP/1.1. */
+  readonly isHttp2: boolean;
+  /** Endpoints that are not ready are listed as UNHEALTHY, so that traffic spills over by their share. */
+  readonly listsNotReady: boolean;
+}
+
+/** A service over a policy: the gateways of the clusters that export it. */
+export interface WanClusterSpec {
+  readonly form: "Wan";
+  readonly name: string;
+  readonly dummy: string;
+}
+
+/** The same where home exports it too: its own pods, then the rest. */
+export interface HomeFirstClusterSpec {
+  readonly form: "HomeFirst";
+  readonly name: string;
+  readonly home: ServiceClusterSpec;
+  readonly remote: WanClusterSpec;
+}
+
+export type ClusterSpec = ServiceClusterSpec | WanClusterSpec | HomeFirstClusterSpec;
+
+/** A backendRef (or the target of a mirror) with everything that decides where it leads. */
+export interface BackendQuery {
+  readonly fromNamespace: string;
+  readonly group: string;
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number | undefined;
+  /** The service's port that the rule's port header chooses; only for dummies. */
+  readonly wanPort: string | undefined;
+}
+
+/** Resolves backendRefs against one World. The same answer is the same object in every pass. */
+export type ResolveBackend = (query: BackendQuery) => ClusterSpec | Problem;
+
+/** Starts a pass: gives the resolver for one World. */
+export type StartBackends = (world: World, desired: Desired) => ResolveBackend;
+
+type ServicePort = NonNullable<NonNullable<ObjectTypes["Service"]["spec"]>["ports"]>[number];
+
+export function createBackends(): StartBackends {
+  const grants = new KeyedMemo<ReferenceGrants>();
+  const specs = new KeyedMemo<ClusterSpec>();
+  const problems = new KeyedMemo<Problem>();
+
+  return (world, desired) => {
+    for (const memo of [grants, specs, problems]) memo.endPass();
+    const granted = grants.get("", [desired.referenceGrants], () => new ReferenceGrants(desired.referenceGrants));
+    const services = world.home.Service;
+
+    const same = <T extends ClusterSpec>(spec: T, dependencies: readonly unknown[]): T =>
+      specs.get(spec.name, dependencies, () => spec) as T;
+
+    const closed = (reason: string, message: string): Problem =>
+      problems.get(`${reason} ${message}`, [], () => ({ reason, message }));
+
+    const serviceSpec = (service: ServiceRef, port: ServicePort, role: "service" | "home"): ServiceClusterSpec => {
+      const isHttp2 = speaksHttp2(port);
+      const name = `${role}/${service.namespace}/${service.name}/${port.port}`;
+      const spec = { form: "Service", name, service, port: port.port, isHttp2, listsNotReady: role === "home" } as const;
+      return same(spec, [isHttp2]);
+    };
+
+    const resolveDummy = (name: string, backend: WanBackend, wanPort: string | undefined): ClusterSpec | Problem => {
+      const remote = same({ form: "Wan", name: `wan/${name}`, dummy: name } as const, []);
+      if (backend.home === undefined) return remote;
+      const { home } = backend;
+      const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];
+      const port = wanPort === undefined && ports.length === 1 ? ports[0] : ports.find((one) => String(one.port) === wanPort);
+      // Without its port the home cluster can't take part; its peers still know what the header means.
+      if (port === undefined) return remote;
+      const child = serviceSpec(home, port, "home");
+      return same({ form: "HomeFirst", name: `wan/${name}/${port.port}`, home: child, remote } as const, [child, remote]);
+    };
+
+    const resolveService = ({ namespace, name, port }: BackendQuery): ClusterSpec | Problem => {
+      const service = services.get(`${namespace}/${name}`);
+      if (service === undefined) return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
+      if (service.spec?.type === "ExternalName") {
+        return closed(reasons.InvalidKind, `Service ${namespace}/${name} is of type ExternalName, which is not allowed here.`);
+      }
+      const found = (service.spec?.ports ?? []).filter((one) => one.port === port);
+      const [carried] = found.filter((one) => (one.protocol ?? "TCP") === "TCP");
+      if (carried !== undefined) return serviceSpec({ namespace, name }, carried, "service");
+      if (found.length > 0) {
+        return closed(reasons.UnsupportedProtocol, `Port ${port} of Service ${namespace}/${name} is not TCP.`);
+      }
+      const wanted = port === undefined ? "The reference names no port of" : `There is no port ${port} at`;
+      return closed(reasons.BackendNotFound, `${wanted} Service ${namespace}/${name}.`);
+    };
+
+    return (query) => {
+      const { group, kind, namespace, name } = query;
+      if (group !== "" || kind !== "Service") {
+        return closed(reasons.InvalidKind, `Backends of kind ${kind} in group "${group}" are not supported: name a Service.`);
+      }
+      if (!granted.allows(query)) {
+        return closed(reasons.RefNotPermitted, `No ReferenceGrant lets HTTPRoutes of namespace ${query.fromNamespace} name Service ${namespace}/${name}.`);
+      }
+      if (namespace !== dummyNamespace) return resolveService(query);
+      const backend = desired.wanBackends.get(name);
+      if (backend !== undefined) return resolveDummy(name, backend, query.wanPort);
+      return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
+    };
+  };
+}
+
+/** Whether a Service's port says that it speaks HTTP/2 without TLS: appProtocol, else the prefix of its name. */
+function speaksHttp2(port: ServicePort): boolean {
+  const protocols = ["kubernetes.io/h2c", "h2c", "http2", "grpc"];
+  return protocols.includes(port.appProtocol ?? port.name?.split("-")[0] ?? "");
+}

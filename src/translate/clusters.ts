@@ -1,0 +1,131 @@
+/**
+ * ClusterSpec → Envoy clusters. One per service and policy, so that two policies never share a connection.
+ *
+ * Health is passive only (section 5 of the specification): connections that fail eject an endpoint, what a backend
+ * answers never does.
+ *
+ * Source: Envoy, config.cluster.v3, extensions.clusters.aggregate.v3, extensions.upstreams.http.v3.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import { CircuitBreakersSchema } from "../envoy/envoy/config/cluster/v3/circuit_breaker_pb.ts";
+import { Cluster_DiscoveryType, Cluster_LbPolicy, ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import { OutlierDetectionSchema } from "../envoy/envoy/config/cluster/v3/outlier_detection_pb.ts";
+import { ApiVersion, ConfigSourceSchema } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
+import type { ConfigSource } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
+import { ClusterConfigSchema } from "../envoy/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts";
+import type { HttpProtocolOptions_ExplicitHttpConfigSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { HttpProtocolOptionsSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { pack } from "./any.ts";
+import type { ClusterSpec, HomeFirstClusterSpec } from "./backends.ts";
+import { duration } from "./duration.ts";
+
+const connectTimeoutMs = 1_000;
+/** Connections without a request are closed after this, so that an idle service costs the links nothing. */
+const idleTimeoutMs = 300_000;
+
+/** Resources come over the one ADS stream that the bootstrap names. */
+export const overAds: ConfigSource = create(ConfigSourceSchema, {
+  configSourceSpecifier: { case: "ads", value: {} },
+  resourceApiVersion: ApiVersion.V3,
+});
+
+const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/** Dead peers are found by PING, not by requests that hang. */
+const keepalive = { interval: duration(10_000), timeout: duration(3_000), intervalJitter: { value: 15 } };
+
+/** WebSocket over HTTP/2 is an extended CONNECT. */
+const http2 = { allowConnect: true, connectionKeepalive: keepalive };
+
+const toHttp2 = protocolOptions({ protocolConfig: { case: "http2ProtocolOptions", value: http2 } });
+const toHttp1 = protocolOptions({ protocolConfig: { case: "httpProtocolOptions", value: {} } });
+
+function protocolOptions(config: MessageInitShape<typeof HttpProtocolOptions_ExplicitHttpConfigSchema>): Any {
+  return pack(HttpProtocolOptionsSchema, {
+    commonHttpProtocolOptions: { idleTimeout: duration(idleTimeoutMs) },
+    upstreamProtocolOptions: { case: "explicitHttpConfig", value: config },
+  });
+}
+
+/** Envoy's defaults (1,024 of each) are for one service behind one client. Retries are at most a fifth of all requests. */
+const circuitBreakers = create(CircuitBreakersSchema, {
+  thresholds: [
+    {
+      maxConnections: 100_000,
+      maxPendingRequests: 100_000,
+      maxRequests: 1_000_000,
+      retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 3 },
+    },
+  ],
+});
+
+/** Ejects an endpoint after failed connections, resets and time-outs in a row; never for what a backend answered. */
+const outlierDetection = create(OutlierDetectionSchema, {
+  splitExternalLocalOriginErrors: true,
+  consecutiveLocalOriginFailure: 5,
+  enforcingConsecutiveLocalOriginFailure: 100,
+  enforcingLocalOriginSuccessRate: 0,
+  enforcingConsecutive5xx: 0,
+  enforcingConsecutiveGatewayFailure: 0,
+  enforcingSuccessRate: 0,
+  interval: duration(1_000),
+  baseEjectionTime: duration(5_000),
+  maxEjectionTime: duration(60_000),
+  maxEjectionPercent: 100,
+});
+
+/** Builds clusters; the same spec gives the same object. */
+export class Clusters {
+  readonly #memo = new KeyedMemo<Cluster>();
+
+  /** Starts a pass. */
+  startPass(): void {
+    this.#memo.endPass();
+  }
+
+  /** The Envoy cluster of a spec. Those that it is made of have specs of their own: see {@link withParts}. */
+  of(spec: ClusterSpec): Cluster {
+    return this.#memo.get(spec.name, [spec], () => (spec.form === "HomeFirst" ? aggregate(spec) : edsCluster(spec)));
+  }
+}
+
+/** A spec and the specs of the clusters that it is made of, those first. */
+export function withParts(spec: ClusterSpec): readonly ClusterSpec[] {
+  return spec.form === "HomeFirst" ? [spec.home, spec.remote, spec] : [spec];
+}
+
+function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
+  const isWan = spec.form === "Wan";
+  const options = isWan || spec.isHttp2 ? toHttp2 : toHttp1;
+  return create(ClusterSchema, {
+    name: spec.name,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: overAds },
+    connectTimeout: duration(connectTimeoutMs),
+    lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+    commonLbConfig: {
+      healthyPanicThreshold: { value: 0 },
+      ...(isWan ? { localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} } } : {}),
+    },
+    typedExtensionProtocolOptions: { [protocolOptionsKey]: options },
+    circuitBreakers,
+    outlierDetection,
+  });
+}
+
+/** Home's pods before the peers' gateways; connections, health and balancing are the children's. */
+function aggregate(spec: HomeFirstClusterSpec): Cluster {
+  const config = pack(ClusterConfigSchema, { clusters: [spec.home.name, spec.remote.name] });
+  return create(ClusterSchema, {
+    name: spec.name,
+    clusterDiscoveryType: { case: "clusterType", value: { name: "envoy.clusters.aggregate", typedConfig: config } },
+    connectTimeout: duration(connectTimeoutMs),
+    lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
+    commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    circuitBreakers,
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * Who stands behind an EDS cluster: EndpointSlices of a home Service, or the gateways of peers.
+ *
+ * Every endpoint is an IPv4 address; others (IPv6, FQDN) are left out in this version.
+ *
+ * Source: Envoy, config.endpoint.v3; Kubernetes, discovery.k8s.io/v1.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { HealthStatus } from "../envoy/envoy/config/core/v3/health_check_pb.ts";
+import type { LbEndpointSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_components_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { Desired, WanBackend } from "../model/desired.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { labels } from "../model/names.ts";
+import { compare, sortedEntries } from "../model/order.ts";
+import type { Store, World } from "../model/world.ts";
+import type { ServiceClusterSpec, WanClusterSpec } from "./backends.ts";
+
+type EndpointSlice = ObjectTypes["EndpointSlice"];
+type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
+
+/** Builds load assignments; nothing that changed, the same object. */
+export class Endpoints {
+  readonly #index = new KeyedMemo<SlicesByService>();
+  readonly #memo = new KeyedMemo<ClusterLoadAssignment>();
+  #slices: SlicesByService = new Map();
+  #services: Store<ObjectTypes["Service"]> = new Map();
+  #wanBackends: Desired["wanBackends"] = new Map();
+
+  /** Starts a pass over one World. */
+  startPass(world: World, desired: Desired): void {
+    this.#index.endPass();
+    this.#memo.endPass();
+    const slices = world.home.EndpointSlice;
+    this.#slices = this.#index.get("", [slices], () => slicesByService(slices));
+    this.#services = world.home.Service;
+    this.#wanBackends = desired.wanBackends;
+  }
+
+  /** The load assignment of an EDS cluster, named as the cluster. */
+  of(spec: ServiceClusterSpec | WanClusterSpec): ClusterLoadAssignment {
+    if (spec.form === "Wan") {
+      const backend = this.#wanBackends.get(spec.dummy);
+      return this.#memo.get(spec.name, [backend], () => assignmentOfWan(spec, backend));
+    }
+    const key = `${spec.service.namespace}/${spec.service.name}`;
+    const slices = this.#slices.get(key) ?? [];
+    const ports = this.#services.get(key)?.spec?.ports ?? [];
+    const portName = ports.find(({ port }) => port === spec.port)?.name ?? "";
+    return this.#memo.get(spec.name, [spec, portName, ...slices], () => assignmentOfService(spec, portName, slices));
+  }
+}
+
+/** EndpointSlices by the `namespace/name` of their Service, each list in the order of their names. */
+function slicesByService(slices: Store<EndpointSlice>): SlicesByService {
+  const index = new Map<string, EndpointSlice[]>();
+  for (const [, slice] of sortedEntries(slices)) {
+    const service = slice.metadata.labels?.[labels.kubeServiceName];
+    if (service === undefined || slice.addressType !== "IPv4") continue;
+    const key = `${slice.metadata.namespace ?? ""}/${service}`;
+    const list = index.get(key);
+    if (list === undefined) index.set(key, [slice]);
+    else list.push(slice);
+  }
+  return index;
+}
+
+/** Ready pods take traffic; of those that are not, pods on their way out are never listed. */
+function assignmentOfService(
+  spec: ServiceClusterSpec,
+  portName: string,
+  slices: readonly EndpointSlice[],
+): ClusterLoadAssignment {
+  const isReady = new Map<string, boolean>();
+  for (const slice of slices) {
+    for (const port of slice.ports ?? []) {
+      if ((port.name ?? "") !== portName || port.port === undefined) continue;
+      for (const { addresses, conditions } of slice.endpoints ?? []) {
+        const address = addresses[0];
+        if (address === undefined || conditions?.terminating === true) continue;
+        const key = `${address} ${port.port}`;
+        isReady.set(key, (conditions?.ready ?? true) || isReady.get(key) === true);
+      }
+    }
+  }
+  const listed = sortedEntries(isReady).filter(([, ready]) => ready || spec.listsNotReady);
+  const lbEndpoints = listed.map(([key, ready]) => {
+    const [address = "", port] = key.split(" ");
+    return { ...lbEndpoint(address, Number(port)), ...(ready ? {} : { healthStatus: HealthStatus.UNHEALTHY }) };
+  });
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName: spec.name,
+    endpoints: lbEndpoints.length === 0 ? [] : [{ lbEndpoints }],
+  });
+}
+
+/** A locality per peer, weighted by its ready backends. */
+function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined): ClusterLoadAssignment {
+  const remote = (backend?.remote ?? []).filter(({ endpoints, weight }) => endpoints.length > 0 && weight > 0);
+  return create(ClusterLoadAssignmentSchema, {
+    clusterName: spec.name,
+    endpoints: remote
+      .toSorted((a, b) => compare(a.cluster, b.cluster))
+      .map(({ cluster, weight, endpoints }) => ({
+        locality: { region: cluster },
+        loadBalancingWeight: weight,
+        lbEndpoints: endpoints
+          .toSorted((a, b) => compare(a.address, b.address) || a.port - b.port)
+          .map(({ address, port }) => lbEndpoint(address, port)),
+      })),
+  });
+}
+
+function lbEndpoint(address: string, port: number): MessageInitShape<typeof LbEndpointSchema> {
+  const socketAddress = { address, portSpecifier: { case: "portValue" as const, value: port } };
+  return {
+    hostIdentifier: { case: "endpoint", value: { address: { address: { case: "socketAddress", value: socketAddress } } } },
+  };
+}

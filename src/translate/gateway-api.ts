@@ -1,0 +1,18 @@
+/** Short names for the parts of Gateway API objects that translation reads. Holds no behaviour. */
+import type { ObjectTypes } from "../model/kinds.ts";
+
+export type HTTPRoute = ObjectTypes["HTTPRoute"];
+export type ParentRef = NonNullable<HTTPRoute["spec"]["parentRefs"]>[number];
+export type Rule = NonNullable<HTTPRoute["spec"]["rules"]>[number];
+export type Match = NonNullable<Rule["matches"]>[number];
+export type Filter = NonNullable<Rule["filters"]>[number];
+export type BackendRef = NonNullable<Rule["backendRefs"]>[number];
+export type HeaderModifier = NonNullable<Filter["requestHeaderModifier"]>;
+export type Redirect = NonNullable<Filter["requestRedirect"]>;
+export type Rewrite = NonNullable<Filter["urlRewrite"]>;
+export type PathModifier = NonNullable<Rewrite["path"]>;
+export type Mirror = NonNullable<Filter["requestMirror"]>;
+export type GatewayListener = ObjectTypes["Gateway"]["spec"]["listeners"][number];
+
+/** Gateway API's group: of Gateways and of HTTPRoutes. */
+export const gatewayGroup = "gateway.networking.k8s.io";

@@ -1,0 +1,58 @@
+/**
+ * Retry policies (section 5 of the specification): twice, another endpoint and priority first. What may be tried again
+ * depends on what is known of the first try, and on the method.
+ *
+ * Source: Envoy, config.route.v3.RetryPolicy; the budget of 20 % is the clusters' (circuit breakers).
+ */
+import { create } from "@bufbuild/protobuf";
+import { RetryPolicySchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { RetryPolicy } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import { PreviousHostsPredicateSchema } from "../envoy/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts";
+import { PreviousPrioritiesConfigSchema } from "../envoy/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts";
+import { pack } from "./any.ts";
+import { duration } from "./duration.ts";
+import { unservedHeader } from "./hop-headers.ts";
+import { headerIs } from "./matches.ts";
+
+/** Methods that a gateway may send twice though a backend may have seen the first. */
+export const repeatableMethods: readonly string[] = ["GET", "HEAD", "OPTIONS"];
+
+/** What makes a request be sent again. */
+export type RetryForm =
+  /** To a local Service: nothing was sent. */
+  | "Local"
+  /** Over the WAN: nothing reached a backend, by our own knowledge or by the ingress's mark. */
+  | "WanUnserved"
+  /** Over the WAN with a repeatable method: on resets and 502, 503, 504 too. */
+  | "WanRepeatable";
+
+const nothingSent = "connect-failure,refused-stream,reset-before-request";
+const conditions: Readonly<Record<RetryForm, string>> = {
+  Local: nothingSent,
+  WanUnserved: `${nothingSent},retriable-headers`,
+  WanRepeatable: `${nothingSent},retriable-headers,reset,gateway-error`,
+};
+
+/** A retry policy; a time-out of 0 or undefined is none. */
+export function retryPolicy(form: RetryForm, perTryTimeoutMs: number | undefined): RetryPolicy {
+  const predicate = pack(PreviousHostsPredicateSchema, {});
+  const priority = pack(PreviousPrioritiesConfigSchema, { updateFrequency: 1 });
+  return create(RetryPolicySchema, {
+    retryOn: conditions[form],
+    numRetries: 2,
+    retryHostPredicate: [
+      { name: "envoy.retry_host_predicates.previous_hosts", configType: { case: "typedConfig", value: predicate } },
+    ],
+    hostSelectionRetryMaxAttempts: 5n,
+    ...(form === "Local"
+      ? {}
+      : {
+          retriableHeaders: [headerIs(unservedHeader, "true")],
+          retryPriority: {
+            name: "envoy.retry_priorities.previous_priorities",
+            configType: { case: "typedConfig", value: priority },
+          },
+        }),
+    ...(perTryTimeoutMs === undefined || perTryTimeoutMs === 0 ? {} : { perTryTimeout: duration(perTryTimeoutMs) }),
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * Route tables: what all requests of a table have done to them, and the table with its virtual hosts. A table whose
+ * parts did not change is the same object.
+ *
+ * Source: Envoy, config.route.v3.RouteConfiguration.
+ */
+import { create } from "@bufbuild/protobuf";
+import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
+import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb.ts";
+import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { RouteTable } from "../model/envoy-config.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { hopHeader, portHeader } from "../model/names.ts";
+import { setHeader } from "./filters.ts";
+import { arrivalHeader, unservedHeader } from "./hop-headers.ts";
+import type { EdgeRole } from "./http-connection-manager.ts";
+
+export class RouteTables {
+  readonly #heads = new KeyedMemo<RouteConfiguration>();
+  readonly #tables = new KeyedMemo<RouteTable>();
+
+  /** Starts a pass. */
+  startPass(): void {
+    this.#heads.endPass();
+    this.#tables.endPass();
+  }
+
+  /** A table; its name is unique over all fleets. */
+  of(name: string, role: EdgeRole, virtualHosts: readonly VirtualHost[]): RouteTable {
+    const head = this.#heads.get(name, [role], () => headOf(name, role));
+    return this.#tables.get(name, [head, ...virtualHosts], () => ({ head, virtualHosts }));
+  }
+}
+
+function headOf(name: string, role: EdgeRole): RouteConfiguration {
+  const wan = {
+    // What the peer's gateway said of the port has done its work when a route is chosen.
+    requestHeadersToRemove: [portHeader, arrivalHeader],
+    // Whatever sends the request on must know that it has crossed the WAN.
+    requestHeadersToAdd: [setHeader(hopHeader, "1")],
+  };
+  return create(RouteConfigurationSchema, {
+    name,
+    ignorePortInHostMatching: true,
+    // Only an ingress may say so of itself (after this), and clients need not know.
+    responseHeadersToRemove: [unservedHeader],
+    ...(role === "Wan" ? wan : {}),
+  });
+}

@@ -1,0 +1,101 @@
+/**
+ * Routes at listeners → virtual hosts.
+ *
+ * Listener isolation: a hostname belongs to the most specific listener that has it, and no route of a wider listener
+ * answers for it, even if that means 404. Inside of a listener, routes for a more specific hostname come first, then
+ * those for wider ones; among equals the rank of the match, then the older route, then its name, then the order in it.
+ *
+ * Source: Gateway API, Listener.hostname, HTTPRouteSpec.hostnames, HTTPRouteRule.matches; Envoy,
+ * config.route.v3.VirtualHost.
+ */
+import { create } from "@bufbuild/protobuf";
+import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import { byAge, compare } from "../model/order.ts";
+import { anyHost, wildcardsAbove } from "./hosts.ts";
+import { compareRank } from "./matches.ts";
+import type { RouteEntry, TranslatedRoute } from "./routes.ts";
+
+/** A route in a table. */
+export interface HostedRoute {
+  /** One for each {@link TranslatedRoute} in the table. */
+  readonly id: string;
+  readonly translated: TranslatedRoute;
+  /** Names that it answers for, all covered by its listener's hostname. */
+  readonly hostnames: readonly string[];
+}
+
+/** A listener's part of a table. */
+export interface HostingListener {
+  readonly hostname: string;
+  readonly routes: readonly HostedRoute[];
+}
+
+/** Makes a virtual host or gives the one that was made of the same things before; the name is unique in its table. */
+export type RememberVirtualHost = (name: string, dependencies: readonly unknown[], make: () => VirtualHost) => VirtualHost;
+
+/** Routes of one hostname: the most specific first. */
+type Levels = readonly (readonly HostedRoute[])[];
+
+/** The virtual hosts of listeners that share a port; hostnames in `taken` are another's. In the order of their names. */
+export function virtualHosts(
+  listeners: readonly HostingListener[],
+  taken: ReadonlySet<string>,
+  remember: RememberVirtualHost,
+): readonly VirtualHost[] {
+  const byHostname = new Map(listeners.map((listener) => [listener.hostname, listener]));
+  const groups = new Map<string, { readonly domains: string[]; readonly levels: Levels }>();
+  const add = (domain: string, levels: Levels): void => {
+    if (taken.has(domain)) return;
+    const signature = levels.map((routes) => routes.map(({ id }) => id).join(" ")).join("\n");
+    const group = groups.get(signature);
+    if (group === undefined) groups.set(signature, { domains: [domain], levels });
+    else group.domains.push(domain);
+  };
+  for (const listener of byHostname.values()) {
+    const own = ownRoutes(listener, byHostname);
+    for (const [domain, routes] of own) {
+      const wider = wildcardsAbove(domain).flatMap((wildcard) => own.get(wildcard) ?? []);
+      add(domain, wider.length === 0 ? [routes] : [routes, ...wildcardsAbove(domain).map((name) => own.get(name) ?? [])]);
+    }
+    // Without this, requests for the listener's names would go to a wider listener.
+    if (listeners.length > 1 && listener.hostname !== anyHost && !own.has(listener.hostname)) add(listener.hostname, []);
+  }
+  const hosts = [...groups.values()].map(({ domains, levels }) => {
+    domains.sort(compare);
+    const translated = levels.flatMap((routes) => [...routes.map((route) => route.translated), undefined]);
+    const name = domains[0] ?? "";
+    return remember(name, [domains.join(" "), ...translated], () => virtualHost(name, domains, levels));
+  });
+  return hosts.sort((a, b) => compare(a.name, b.name));
+}
+
+/** A listener's routes by hostname, without hostnames that belong to a more specific listener. */
+function ownRoutes(
+  listener: HostingListener,
+  byHostname: ReadonlyMap<string, HostingListener>,
+): ReadonlyMap<string, readonly HostedRoute[]> {
+  const own = new Map<string, HostedRoute[]>();
+  for (const route of listener.routes) {
+    for (const hostname of route.hostnames) {
+      const owner = [hostname, ...wildcardsAbove(hostname)].find((name) => byHostname.has(name));
+      if (owner !== listener.hostname) continue;
+      const routes = own.get(hostname);
+      if (routes === undefined) own.set(hostname, [route]);
+      else routes.push(route);
+    }
+  }
+  return own;
+}
+
+function virtualHost(name: string, domains: readonly string[], levels: Levels): VirtualHost {
+  const routes = levels.flatMap((level) => orderedEntries(level).flatMap((entry) => entry.routes));
+  return create(VirtualHostSchema, { name, domains: [...domains], routes });
+}
+
+function orderedEntries(routes: readonly HostedRoute[]): readonly RouteEntry[] {
+  return routes
+    .flatMap(({ translated }) => translated.entries.map((entry, index) => ({ entry, index, route: translated.route })))
+    .sort((a, b) => compareRank(a.entry.rank, b.entry.rank) || byAge(a.route, b.route) || a.index - b.index)
+    .map(({ entry }) => entry);
+}
