@@ -15,6 +15,12 @@ const commands: Readonly<
       (await import("./commands/lab.ts")).registerLab(program);
     },
   ],
+  controller: [
+    "Run the controller of one cluster",
+    async (program) => {
+      (await import("./commands/controller.ts")).registerController(program);
+    },
+  ],
   echo: [
     "Run the workload of examples and tests",
     async (program) => {

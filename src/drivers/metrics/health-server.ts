@@ -65,16 +65,19 @@ function listener(pages: Pages): RequestListener {
     } else if (page === undefined) {
       answer(response, textPage(Object.keys(pages).join("\n"), 404));
     } else {
-      Promise.try(page).then(
-        (made) => {
-          answer(response, made);
-        },
-        () => {
-          answer(response, textPage("failed", 500));
-        },
-      );
+      void made(page).then((result) => {
+        answer(response, result);
+      });
     }
   };
+}
+
+async function made(page: () => Page | Promise<Page>): Promise<Page> {
+  try {
+    return await page();
+  } catch {
+    return textPage("failed", 500);
+  }
 }
 
 function answer(response: ServerResponse, page: Page): void {

@@ -1,0 +1,182 @@
+/**
+ * The last stage: makes the home cluster what Desired says, and keeps it so.
+ *
+ *     World, Desired, statuses → plan → WriteQueue → the home cluster
+ *
+ * Writes only while this replica leads, asked before each write; only what differs; and nobody else's objects. What it
+ * knows of earlier writes is memory that may be lost: a restart with the same input writes nothing.
+ */
+import { RefusedError, UnavailableError } from "../model/errors.ts";
+import type { ObjectKey } from "../model/desired.ts";
+import { kinds } from "../model/kinds.ts";
+import type { KindName } from "../model/kinds.ts";
+import { keyOf } from "../model/kube-object.ts";
+import type { KubeObject } from "../model/kube-object.ts";
+import type { Log } from "../model/log.ts";
+import type { Metrics } from "../model/metrics.ts";
+import type { Problem } from "../model/problem.ts";
+import type { Timing } from "../model/timing.ts";
+import type { KubeWriter } from "./kube-writer.ts";
+import { foreignProblem, hasUnknownPeers } from "./diff.ts";
+import { EventLimit, eventKind, eventObject, notesFor } from "./events.ts";
+import { isOurs } from "./own-fields.ts";
+import { Planner } from "./planner.ts";
+import type { ApplyInput, ObjectWrite, PlannedWrite } from "./planner.ts";
+import { conditionsOf, parentConditionsOf } from "./status.ts";
+import { WriteQueue } from "./write-queue.ts";
+
+export interface ApplierOptions {
+  readonly writer: KubeWriter;
+  readonly timing: Timing;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Whether this replica may write, at this very moment. */
+  readonly mayWrite: () => boolean;
+  /** How many writes run at once. */
+  readonly concurrency?: number;
+  /** Name of this replica, for Events. */
+  readonly instance: string;
+}
+
+export class Applier {
+  readonly #options: ApplierOptions;
+  readonly #queue: WriteQueue<PlannedWrite>;
+  readonly #planner = new Planner();
+  readonly #eventLimit = new EventLimit();
+  readonly #contested = new Set<string>();
+  #foreign: ReadonlyMap<ObjectKey, Problem> = new Map();
+  #input: ApplyInput | undefined;
+  #wasPartial = false;
+
+  constructor(options: ApplierOptions) {
+    this.#options = options;
+    this.#queue = new WriteQueue({
+      concurrency: options.concurrency ?? 16,
+      timing: options.timing,
+      write: (key, item) => this.#write(key, item),
+      failed: (key, error, failures) => {
+        this.#failed(key, error, failures);
+      },
+      contested: (key, flips) => {
+        if (this.#contested.has(key)) return;
+        this.#contested.add(key);
+        options.log.warn("somebody else keeps changing an object of ours", { object: key, flips });
+      },
+    });
+  }
+
+  /** Takes the newest input. Cheap where little changed. */
+  update(input: ApplyInput): void {
+    this.#input = input;
+    this.#plan();
+  }
+
+  /** Plans again: this replica began, or ceased, to lead. */
+  leadershipChanged(): void {
+    this.#plan();
+  }
+
+  /** Objects that are in the way of ours. */
+  get foreign(): ReadonlyMap<ObjectKey, Problem> {
+    return this.#foreign;
+  }
+
+  /** How many writes wait or run, or wait to be seen. */
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
+  async stop(): Promise<void> {
+    await this.#queue.stop();
+  }
+
+  #plan(): void {
+    if (this.#input === undefined) return;
+    if (!this.#options.mayWrite()) {
+      this.#queue.set(new Map());
+      return;
+    }
+    const isPartial = hasUnknownPeers(this.#input.world);
+    if (isPartial && !this.#wasPartial)
+      this.#options.log.info("a peer is unknown: what may be its is not deleted");
+    this.#wasPartial = isPartial;
+    const nowIso = new Date(this.#options.timing.today()).toISOString().replace(/\.\d+Z/, "Z");
+    const { writes, foreign } = this.#planner.plan(this.#input, nowIso);
+    for (const [key, problem] of foreign) {
+      if (!this.#foreign.has(key))
+        this.#options.log.warn("object of somebody else is in the way", { object: key, problem });
+    }
+    this.#foreign = foreign;
+    this.#queue.set(writes);
+    this.#options.metrics.set("mcwan_writes_waiting", {}, this.#queue.size);
+  }
+
+  async #write(key: string, item: PlannedWrite): Promise<void> {
+    if (!this.#options.mayWrite()) throw new UnavailableError("this replica does not lead");
+    const { metrics, timing } = this.#options;
+    const verb = item.type === "Object" ? item.change.verb : "Status";
+    const labels = { kind: item.kind, verb };
+    const startedMs = timing.now();
+    try {
+      if (item.type === "Status") await this.#writeStatus(item);
+      else await this.#writeObject(key, item);
+      metrics.increment("mcwan_writes_total", { ...labels, outcome: "done" });
+      this.#options.log.debug("wrote", { object: key, verb });
+    } catch (error) {
+      metrics.increment("mcwan_writes_total", { ...labels, outcome: "failed" });
+      throw error;
+    } finally {
+      metrics.observe("mcwan_write_duration_seconds", { verb }, (timing.now() - startedMs) / 1000);
+    }
+  }
+
+  async #writeObject(key: ObjectKey, { kind, change, intent }: ObjectWrite): Promise<void> {
+    const { writer } = this.#options;
+    const { metadata } = change.object;
+    if (change.verb === "Delete") {
+      const { uid = "", resourceVersion } = metadata;
+      await writer.delete(kinds[kind], metadata, {
+        uid,
+        ...(resourceVersion !== undefined && { resourceVersion }),
+      });
+      return;
+    }
+    if (change.mustLook) await this.#look(kind, change.object);
+    const written = await writer.apply(kinds[kind], change.object);
+    this.#planner.wrote(key, intent, written);
+  }
+
+  /** The World doesn't show foreign objects of some kinds. */
+  async #look(kind: KindName, object: KubeObject): Promise<void> {
+    const standing = await this.#options.writer.get(kinds[kind], object.metadata);
+    if (standing === undefined || isOurs(standing)) return;
+    throw new RefusedError(foreignProblem(kind, object).message);
+  }
+
+  async #writeStatus(item: Extract<PlannedWrite, { type: "Status" }>): Promise<void> {
+    const { writer } = this.#options;
+    const kind = kinds[item.kind];
+    if (item.form === "Apply") await writer.applyStatus(kind, item.object);
+    else await writer.mergeStatus(kind, item.object);
+    const before = item.form === "Apply" ? conditionsOf(item.observed) : parentConditionsOf(item.observed);
+    const after = item.form === "Apply" ? conditionsOf(item.object) : parentConditionsOf(item.object);
+    for (const note of notesFor(before, after)) {
+      if (!this.#eventLimit.allows(item.observed, note, this.#options.timing.now())) continue;
+      const nowIso = new Date(this.#options.timing.today()).toISOString();
+      const event = eventObject(item.observed, note, { nowIso, instance: this.#options.instance });
+      writer.create(eventKind, event).catch((error: unknown) => {
+        this.#options.log.debug("event was not written", { object: keyOf(item.observed.metadata), error });
+      });
+    }
+  }
+
+  #failed(key: string, error: unknown, failures: number): void {
+    const isExpected = error instanceof UnavailableError || error instanceof RefusedError;
+    const { log } = this.#options;
+    if (!isExpected) log.error("write failed by a bug", { object: key, error });
+    // The next World settles a race (409); what goes on failing is told once.
+    else if (failures === (error.status === 409 ? 3 : 0) && this.#options.mayWrite()) {
+      log.warn("write failed", { object: key, error });
+    } else log.debug("write failed again", { object: key, error, failures });
+  }
+}

@@ -1,0 +1,216 @@
+/**
+ * `mcwan controller`: what runs in a cluster. Reads flags and environment, makes the drivers, starts the stages, and ends
+ * them when asked to.
+ */
+import type { Command } from "commander";
+import { Option } from "commander";
+import { UsageError } from "../../model/errors.ts";
+import type { Log } from "../../model/log.ts";
+import type { Redacted } from "../../model/redacted.ts";
+import type { Settings } from "../../model/world.ts";
+import { logLevels } from "../../drivers/log/winston-log.ts";
+import type { LogLevel } from "../../drivers/log/winston-log.ts";
+import { isDnsLabel } from "../../observe/peer-secrets.ts";
+import type { ConnectPeer } from "../../observe/peer-watch.ts";
+import { numberOption } from "./whole-number.ts";
+
+/** The flags, as commander gives them. */
+interface ControllerFlags {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+  readonly clusterId?: string;
+  readonly xdsAddress: string;
+  readonly xdsPort: number;
+  readonly envoyImage: string;
+  readonly healthPort: number;
+  readonly debugPort: number;
+  readonly logLevel: LogLevel;
+  readonly dummyEndpoints: Settings["dummyEndpoints"];
+  readonly legacyEndpoints: boolean;
+  readonly poolReplicas: number;
+  readonly leaderElect: boolean;
+}
+
+/** How long a graceful end may take; the Pod's grace period is longer. */
+const stopTimeoutMs = 10_000;
+const port = numberOption({ min: 0, max: 65_535 });
+const yesOrNo = (text: string): boolean => {
+  if (text !== "true" && text !== "false") throw new UsageError(`expected true or false, not ${text}`);
+  return text === "true";
+};
+
+/** Adds the command to the program. */
+export function registerController(program: Command): void {
+  program
+    .command("controller")
+    .description("Run the controller of one cluster")
+    .option("--kubeconfig <file>", "kubeconfig of the home cluster (default: the Pod's service account)")
+    .option("--context <name>", "context in the kubeconfig")
+    .option(
+      "--cluster-id <id>",
+      "id of this cluster where no ClusterProperty cluster.clusterset.k8s.io says it",
+    )
+    .option(
+      "--xds-address <host>",
+      "host at which Envoys reach this controller",
+      "mc-wan-xds.mc-wan-system.svc.cluster.local",
+    )
+    .option("--xds-port <port>", "port of the ADS server", port, 18_000)
+    .option("--envoy-image <image>", "image of the gateways", "docker.io/envoyproxy/envoy:distroless-v1.40.0")
+    .option("--health-port <port>", "port of /healthz, /readyz and /metrics, on all addresses", port, 8080)
+    .option("--debug-port <port>", "port of /debug, on the loopback address", port, 8079)
+    .addOption(
+      new Option("--log-level <level>", "least level that is logged").choices(logLevels).default("info"),
+    )
+    .addOption(
+      new Option("--dummy-endpoints <which>", "which dummy Services get EndpointSlices")
+        .choices(["All", "Referenced"])
+        .default("All"),
+    )
+    .option(
+      "--legacy-endpoints <boolean>",
+      "write Endpoints beside each EndpointSlice of a proxy",
+      yesOrNo,
+      true,
+    )
+    .option("--pool-replicas <count>", "Envoys of each shared pool", numberOption({ min: 1, max: 100 }), 2)
+    .option("--leader-elect <boolean>", "write only while holding the Lease", yesOrNo, true)
+    .action(async (flags: ControllerFlags) => {
+      await controller(flags);
+    });
+}
+
+/** Runs until a signal ends it. */
+async function controller(flags: ControllerFlags): Promise<void> {
+  if (flags.clusterId !== undefined && !isDnsLabel(flags.clusterId)) {
+    throw new UsageError(`--cluster-id ${flags.clusterId} is no DNS label`);
+  }
+  const { winstonLog } = await import("../../drivers/log/winston-log.ts");
+  const log = winstonLog({ level: flags.logLevel });
+  guard(log);
+  const stop = await start(flags, log);
+  await untilAsked();
+  log.info("stops");
+  const timer = setTimeout(() => {
+    log.error("didn't stop in time");
+    process.exit(1);
+  }, stopTimeoutMs);
+  await stop();
+  clearTimeout(timer);
+}
+
+/** Puts drivers and stages together; gives what ends them. */
+async function start(flags: ControllerFlags, log: Log): Promise<() => Promise<void>> {
+  const [drivers, { Controller }, { serveStatus }, stages] = await Promise.all([
+    loadDrivers(),
+    import("../run.ts"),
+    import("../status-pages.ts"),
+    loadStages(),
+  ]);
+  const metrics = drivers.prometheusMetrics();
+  const podName = process.env["POD_NAME"] ?? `pid-${process.pid}`;
+  const podIp = process.env["POD_IP"] ?? "127.0.0.1";
+  const access = await drivers.homeAccess({
+    ...(flags.kubeconfig !== undefined && { kubeconfig: flags.kubeconfig }),
+    ...(flags.context !== undefined && { context: flags.context }),
+  });
+  const identity = `${podName}_${podIp}`;
+  const adsServer = drivers.createAdsServer({
+    log: log.child({ stage: "serve" }),
+    metrics,
+    listen: `0.0.0.0:${flags.xdsPort}`,
+    replica: podName,
+  });
+  let xdsPort = flags.xdsPort;
+  const run = new Controller({
+    stages,
+    home: new drivers.KubeClient(access),
+    connectPeer: connectPeerWith(drivers),
+    adsServer,
+    log,
+    metrics,
+    timing: drivers.realTiming,
+    settings: settingsOf(flags),
+    clusterId: flags.clusterId,
+    identity,
+    leaderElection: flags.leaderElect,
+    leaderChanged: (leader) => {
+      const address = leader === undefined ? "" : (leader.split("_")[1] ?? "");
+      adsServer.followLeader(leader === identity || address === "" ? undefined : `${address}:${xdsPort}`);
+    },
+  });
+  const ports = { health: flags.healthPort, debug: flags.debugPort };
+  const pages = await serveStatus({ controller: run, metrics, ports });
+  ({ xdsPort } = await run.start());
+  log.info("started", {
+    xdsPort,
+    health: pages.healthPort,
+    debug: pages.debugPort,
+    server: access.server.origin,
+  });
+  return async () => {
+    await run.stop();
+    await pages.close();
+  };
+}
+
+function settingsOf(flags: ControllerFlags): Settings {
+  return {
+    envoyImage: flags.envoyImage,
+    xdsAddress: { host: flags.xdsAddress, port: flags.xdsPort },
+    dummyEndpoints: flags.dummyEndpoints,
+    legacyEndpoints: flags.legacyEndpoints,
+    poolReplicas: flags.poolReplicas,
+  };
+}
+
+type Drivers = Awaited<ReturnType<typeof loadDrivers>>;
+
+/** Loaded only here: client-node and gRPC take their time and memory. */
+async function loadDrivers() {
+  const [access, client, ads, metrics, timing] = await Promise.all([
+    import("../../drivers/kube/kubeconfig.ts"),
+    import("../../drivers/kube/kube-client.ts"),
+    import("../../drivers/grpc/create-ads-server.ts"),
+    import("../../drivers/metrics/prometheus-metrics.ts"),
+    import("../../drivers/timing/real-timing.ts"),
+  ]);
+  return { ...access, ...client, ...ads, ...metrics, ...timing };
+}
+
+async function loadStages() {
+  const [{ createReconcile }, { gatewayStatuses }, { createTranslate }] = await Promise.all([
+    import("../../reconcile/reconcile.ts"),
+    import("../../reconcile/gateway-status.ts"),
+    import("../../translate/translate.ts"),
+  ]);
+  return { reconcile: createReconcile(), translate: createTranslate(), gatewayStatuses };
+}
+
+function connectPeerWith({ peerAccess, KubeClient }: Drivers): ConnectPeer {
+  return async (kubeconfig: Redacted<string>) => {
+    const access = await peerAccess(Buffer.from(kubeconfig.reveal(), "base64"));
+    return "server" in access ? new KubeClient(access) : access;
+  };
+}
+
+async function untilAsked(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.once(signal, () => {
+        resolve();
+      });
+    }
+  });
+}
+
+/** A bug outside of any stage: it is told, and Kubernetes starts us anew; Envoys go on with what they have. */
+function guard(log: Log): void {
+  const end = (error: unknown): void => {
+    log.error("unexpected failure", { error: error instanceof Error ? error : new Error(String(error)) });
+    process.exitCode = 1;
+    setTimeout(() => process.exit(1), 100);
+  };
+  process.on("uncaughtException", end);
+  process.on("unhandledRejection", end);
+}

@@ -1,0 +1,75 @@
+/**
+ * The controller's pages: /healthz, /readyz and /metrics for the cluster, /debug for whoever is beside it.
+ *
+ * Ready means: a World was seen as a whole, and Envoys are served by it. Whether this replica leads doesn't matter.
+ */
+import { jsonPage, servePages, textPage } from "../drivers/metrics/health-server.ts";
+import type { Page } from "../drivers/metrics/health-server.ts";
+import type { PrometheusMetrics } from "../drivers/metrics/prometheus-metrics.ts";
+import type { Controller, ControllerStatus } from "./run.ts";
+
+export interface StatusPages {
+  readonly healthPort: number;
+  readonly debugPort: number;
+  close(): Promise<void>;
+}
+
+export interface StatusPagesOptions {
+  readonly controller: Controller;
+  readonly metrics: PrometheusMetrics;
+  readonly ports: { readonly health: number; readonly debug: number };
+}
+
+/** Serves the pages until they are closed. */
+export async function serveStatus({ controller, metrics, ports }: StatusPagesOptions): Promise<StatusPages> {
+  const health = await servePages(
+    { host: "0.0.0.0", port: ports.health },
+    {
+      "/healthz": () => textPage("ok"),
+      "/readyz": () => readyPage(controller.status),
+      "/metrics": async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
+    },
+  );
+  const debug = await servePages(
+    { host: "127.0.0.1", port: ports.debug },
+    {
+      "/debug/world": () => jsonPage(worldSummary(controller.status)),
+      "/debug/desired": () => jsonPage(controller.status.desired ?? null),
+      "/debug/envoy": () => jsonPage(controller.status.translation ?? null),
+    },
+  );
+  return {
+    healthPort: health.port,
+    debugPort: debug.port,
+    close: async () => {
+      await Promise.all([health.close(), debug.close()]);
+    },
+  };
+}
+
+function readyPage({ observer, isServing }: ControllerStatus): Page {
+  if (isServing) return textPage("ok");
+  const waits =
+    observer.unsynced.length > 0 ? `waits for ${observer.unsynced.join(", ")}` : "waits for peers";
+  const problems = observer.failures.map(({ kind, problem }) => `${kind}: ${problem.message}`);
+  return textPage([waits, ...problems].join("\n"), 503);
+}
+
+/** How much there is of everything, and what is wrong; no object as a whole. */
+function worldSummary(status: ControllerStatus): unknown {
+  const { world, observer } = status;
+  return {
+    homeId: world?.homeId,
+    home: counts(world?.home),
+    peers: world?.peers.map(({ objects, ...peer }) => ({ ...peer, objects: counts(objects) })),
+    listening: world?.listening,
+    observer,
+    isLeader: status.isLeader,
+    waitingWrites: status.waitingWrites,
+    foreign: status.foreign,
+  };
+}
+
+function counts(stores: Readonly<Record<string, ReadonlyMap<string, unknown>>> | undefined): unknown {
+  return Object.fromEntries(Object.entries(stores ?? {}).map(([kind, store]) => [kind, store.size]));
+}
