@@ -1,0 +1,114 @@
+/**
+ * Puts what every part contributes into one Desired. An object under one of our names that somebody else made is left
+ * alone: ours, and what would attach to it, is left out, and the cause is told (specification, invariant 6).
+ */
+import { objectKey, type DesiredObject, type ObjectKey, type ServedGateway, type WanBackend } from "../model/desired.ts";
+import type { KindName, ObjectTypes } from "../model/kinds.ts";
+import { keyOf, type ObjectMeta } from "../model/kube-object.ts";
+import { labels } from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import type { Store, World } from "../model/world.ts";
+import { isOurs } from "./owners.ts";
+
+/** What one part adds. */
+export interface Contribution {
+  readonly objects: readonly DesiredObject[];
+  readonly gateway?: ServedGateway;
+  readonly gateways?: readonly ServedGateway[];
+  readonly route?: ObjectTypes["HTTPRoute"];
+  readonly routes?: readonly ObjectTypes["HTTPRoute"][];
+  readonly grants?: readonly ObjectTypes["ReferenceGrant"][];
+  readonly wanBackends?: readonly (readonly [string, WanBackend])[];
+}
+
+/** All contributions together. */
+export interface Assembled {
+  readonly objects: ReadonlyMap<ObjectKey, DesiredObject>;
+  readonly gateways: readonly ServedGateway[];
+  readonly httpRoutes: ReadonlyMap<string, ObjectTypes["HTTPRoute"]>;
+  readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
+  readonly wanBackends: ReadonlyMap<string, WanBackend>;
+  /** `kind namespace/name` of objects that are somebody else's, by the key of the service that asked for them; sorted. */
+  readonly taken: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Puts contributions together; of two that want one name the first has it. */
+export function assemble(world: World, contributions: readonly Contribution[]): Assembled {
+  const wanted = new Map<ObjectKey, DesiredObject>();
+  const refused = new Set<ObjectKey>();
+  const taken = new Map<string, string[]>();
+  const refuse = (key: ObjectKey, { object }: DesiredObject): void => {
+    refused.add(key);
+    const cause = `${object.metadata.labels?.[labels.serviceNamespace] ?? ""}/${object.metadata.labels?.[labels.serviceName] ?? ""}`;
+    const list = taken.get(cause) ?? [];
+    list.push(`${object.kind} "${keyOf(object.metadata)}"`);
+    taken.set(cause, list.sort(compare));
+  };
+  for (const { objects } of contributions) {
+    for (const desired of objects) {
+      const storeKey = keyOf(desired.object.metadata);
+      const key = objectKey(desired.kind, storeKey);
+      const standing = storeOf(world, desired.kind)?.get(storeKey);
+      if ((standing !== undefined && !isOurs(standing)) || wanted.has(key)) refuse(wanted.has(key) ? `${key} (second)` : key, desired);
+      else wanted.set(key, desired);
+    }
+  }
+  const objects = refused.size === 0 ? wanted : withoutDependents(wanted, refused);
+  return { objects, taken, ...gatewayApi(world, contributions, objects) };
+}
+
+function storeOf(world: World, kind: KindName): Store<{ readonly metadata: ObjectMeta }> | undefined {
+  return kind in world.home ? world.home[kind as keyof World["home"]] : undefined;
+}
+
+/** Slices of a Service that is somebody else's would lead its clients astray, and so would a route at somebody's Gateway. */
+function withoutDependents(wanted: ReadonlyMap<ObjectKey, DesiredObject>, refused: ReadonlySet<ObjectKey>): Map<ObjectKey, DesiredObject> {
+  const result = new Map<ObjectKey, DesiredObject>();
+  for (const [key, desired] of wanted) {
+    const { kind, object } = desired;
+    const { namespace, name, labels: own } = object.metadata;
+    const service = kind === "EndpointSlice" ? own?.[labels.kubeServiceName] : kind === "Endpoints" ? name : undefined;
+    if (service !== undefined && refused.has(objectKey("Service", keyOf({ namespace, name: service })))) continue;
+    if (kind === "HTTPRoute" && parentsOf(object as unknown as ObjectTypes["HTTPRoute"]).some((parent) => refused.has(objectKey("Gateway", parent)))) continue;
+    result.set(key, desired);
+  }
+  return result;
+}
+
+const parentsOf = ({ metadata, spec }: ObjectTypes["HTTPRoute"]): string[] =>
+  (spec.parentRefs ?? []).map(({ name }) => keyOf({ namespace: metadata.namespace, name }));
+
+/** Generated ones as they will stand, users' as they are. */
+function gatewayApi(
+  world: World,
+  contributions: readonly Contribution[],
+  objects: ReadonlyMap<ObjectKey, DesiredObject>,
+): Pick<Assembled, "gateways" | "httpRoutes" | "referenceGrants" | "wanBackends"> {
+  const gateways: { readonly key: string; readonly served: ServedGateway }[] = [];
+  const httpRoutes = new Map<string, ObjectTypes["HTTPRoute"]>();
+  const referenceGrants = new Map<string, ObjectTypes["ReferenceGrant"]>();
+  const wanBackends = new Map<string, WanBackend>();
+  const stands = (kind: KindName, key: string, object: object): boolean => {
+    const found = objects.get(objectKey(kind, key));
+    return (found?.object as object | undefined) === object;
+  };
+  for (const [key, route] of world.home.HTTPRoute) if (!isOurs(route)) httpRoutes.set(key, route);
+  for (const [key, grant] of world.home.ReferenceGrant) if (!isOurs(grant)) referenceGrants.set(key, grant);
+  for (const { gateway, gateways: more = [], route, routes = [], grants = [], wanBackends: backends = [] } of contributions) {
+    for (const served of gateway === undefined ? more : [gateway, ...more]) {
+      const key = keyOf(served.gateway.metadata);
+      if (served.pooled === undefined || stands("Gateway", key, served.gateway)) gateways.push({ key, served });
+    }
+    for (const generated of route === undefined ? routes : [route, ...routes]) {
+      const key = keyOf(generated.metadata);
+      if (stands("HTTPRoute", key, generated)) httpRoutes.set(key, generated);
+    }
+    for (const grant of grants) {
+      const key = keyOf(grant.metadata);
+      if (stands("ReferenceGrant", key, grant)) referenceGrants.set(key, grant);
+    }
+    for (const [name, backend] of backends) wanBackends.set(name, backend);
+  }
+  gateways.sort((a, b) => compare(a.key, b.key));
+  return { gateways: gateways.map(({ served }) => served), httpRoutes, referenceGrants, wanBackends };
+}

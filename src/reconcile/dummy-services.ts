@@ -1,0 +1,90 @@
+/**
+ * Dummy Services in namespace `mc-wan`: "this service over this WANPolicy", static, one for each pair. Decides who holds
+ * a name that two pairs would have (`a-b` in `c`, `a` in `b-c`).
+ */
+import type { DesiredObject, ServiceRef } from "../model/desired.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { dummyName, dummyNamespace, hashedName, labels } from "../model/names.ts";
+import type { Store } from "../model/world.ts";
+import { isOurs, metadataOf, typeOf } from "./owners.ts";
+import type { PolicySet } from "./wan-policies.ts";
+
+/** Name of the dummy Service by policy. A policy whose dummy's name is somebody else's is left out: what names it closes. */
+export type DummyNames = ReadonlyMap<string, string>;
+
+/** What became of one service's dummies. */
+export interface NamedDummies {
+  readonly names: DummyNames;
+  /** Names that are not the plain ones, because an older export holds those. */
+  readonly renamed: readonly string[];
+  /** Names under which somebody else's Service stands. */
+  readonly taken: readonly string[];
+}
+
+/** Plain names of a service's dummies, in the order of policies. Worth remembering: hashing long names costs. */
+export function plainNames(service: ServiceRef, policies: PolicySet): readonly (readonly [policy: string, name: string])[] {
+  return [...policies.accepted.keys()].map((policy) => [policy, dummyName(service.name, service.namespace, policy)] as const);
+}
+
+/** One service that asks for names. */
+export interface NameRequest {
+  readonly key: string;
+  readonly service: ServiceRef;
+  readonly plain: readonly (readonly [policy: string, name: string])[];
+}
+
+/** Names for all services' dummies, by the services' keys. Requests come in order of precedence: the first holds the plain form. */
+export function nameDummies(requests: readonly NameRequest[], services: Store<ObjectTypes["Service"]>): ReadonlyMap<string, NamedDummies> {
+  const held = new Set<string>();
+  const result = new Map<string, NamedDummies>();
+  for (const { key, service, plain } of requests) {
+    const names = new Map<string, string>();
+    const renamed: string[] = [];
+    const taken: string[] = [];
+    for (const [policy, plainName] of plain) {
+      let name = plainName;
+      if (held.has(plainName)) {
+        name = hashedName(service.name, service.namespace, policy);
+        renamed.push(name);
+      }
+      held.add(name);
+      const existing = services.get(`${dummyNamespace}/${name}`);
+      if (existing !== undefined && !isOurs(existing)) taken.push(name);
+      else names.set(policy, name);
+    }
+    result.set(key, { names, renamed, taken });
+  }
+  return result;
+}
+
+/** The dummy Services of one service. */
+export function dummyServices(
+  service: ServiceRef,
+  { names, policies }: { readonly names: DummyNames; readonly policies: PolicySet },
+  owner: OwnerReference | undefined,
+): DesiredObject[] {
+  return [...names].flatMap(([policy, name]) => {
+    const port = policies.accepted.get(policy)?.spec.port;
+    if (port === undefined) return [];
+    return [
+      {
+        kind: "Service" as const,
+        object: {
+          ...typeOf("Service"),
+          metadata: metadataOf({
+            namespace: dummyNamespace,
+            name,
+            cause: service,
+            owner,
+            labels: { [labels.wanPolicy]: policy, [labels.serviceProxyName]: "mc-wan" },
+          }),
+          spec: { type: "ClusterIP", ports: [{ name: dummyPortName, protocol: "TCP", port, targetPort: port }] },
+        },
+      },
+    ];
+  });
+}
+
+/** Name of a dummy Service's only port. */
+export const dummyPortName = "wan";

@@ -1,0 +1,117 @@
+/**
+ * The egress side of an import: its Gateway in the shared egress pool and an HTTPRoute for each HTTP port, made of the L7
+ * ServiceImport's rules, or of one rule to the policy that holds.
+ */
+import type { AdvertisedPort } from "../api/service-advertisement.ts";
+import type { ServiceImport } from "../api/service-import.ts";
+import { reasons } from "../api/conditions.ts";
+import type { ServedGateway, ServiceRef } from "../model/desired.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { annotations, derivedName, dummyNamespace, egressPool, gatewayClassName, shadowName } from "../model/names.ts";
+import type { Problem } from "../model/problem.ts";
+import type { ReferableServices } from "./backend-refs.ts";
+import type { DummyNames } from "./dummy-services.ts";
+import { clusterHostname, egressHostnames } from "./hostnames.ts";
+import { closedRule, defaultRule, translateRules, type RouteRule, type TranslatedRules } from "./http-rules.ts";
+import { metadataOf, typeOf } from "./owners.ts";
+import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
+
+/** What the egress side of one import is made of. */
+export interface EgressInput {
+  readonly service: ServiceRef;
+  /** HTTP ports, in the order of their numbers; at least one. */
+  readonly ports: readonly AdvertisedPort[];
+  readonly containerPorts: ReadonlyMap<number, number>;
+  readonly rules: ServiceImport | undefined;
+  readonly choice: PolicyChoice;
+  readonly dummies: DummyNames;
+  readonly policies: PolicySet;
+  readonly referable: ReferableServices;
+  /** clusterIPs of the shadow. */
+  readonly addresses: readonly string[];
+  readonly owner: OwnerReference | undefined;
+}
+
+/** The egress side of one import. */
+export interface EgressSide {
+  readonly gateway: ServedGateway;
+  readonly routes: readonly ObjectTypes["HTTPRoute"][];
+  readonly refusals: readonly Problem[];
+  readonly unresolved: readonly Problem[];
+}
+
+/** Name of a port's listener: the port's own, `port-<n>` if it has none. */
+export const listenerName = (port: AdvertisedPort): string => port.name ?? `port-${port.port}`;
+
+/** The Gateway and HTTPRoutes of an import that goes through the egress gateway. */
+export function egressSide(input: EgressInput): EgressSide {
+  const { service, owner } = input;
+  const name = shadowName(service.name);
+  const identity = { namespace: service.namespace, cause: service, owner };
+  const hostnames = egressHostnames(service);
+  const ports = input.ports.filter((port) => input.containerPorts.has(port.port));
+  const translated = ports.map((port) => rulesOf(port, input));
+  const gateway: ObjectTypes["Gateway"] = {
+    ...typeOf("Gateway"),
+    metadata: metadataOf({ ...identity, name, annotations: { [annotations.serviceType]: "ClusterIP" } }),
+    spec: {
+      gatewayClassName,
+      listeners: ports.map((port) => ({
+        name: listenerName(port),
+        port: port.port,
+        protocol: "HTTP",
+        allowedRoutes: { namespaces: { from: "Same" as const } },
+      })),
+    },
+  };
+  const routes = ports.map((port, index): ObjectTypes["HTTPRoute"] => ({
+    ...typeOf("HTTPRoute"),
+    metadata: metadataOf({ ...identity, name: index === 0 ? name : derivedName(service.name, "clusterset", listenerName(port)) }),
+    spec: {
+      parentRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name, sectionName: listenerName(port) }],
+      hostnames,
+      rules: (translated[index]?.rules ?? []) as RouteRule[],
+    },
+  }));
+  return {
+    gateway: {
+      gateway,
+      fleet: egressPool,
+      addresses: input.addresses,
+      pooled: {
+        role: "Egress",
+        service,
+        hostnames,
+        containerPorts: Object.fromEntries(ports.map((port) => [listenerName(port), input.containerPorts.get(port.port) ?? 0])),
+      },
+    },
+    routes,
+    refusals: distinct(translated.flatMap(({ refusals }) => refusals)),
+    unresolved: distinct(translated.flatMap(({ unresolved }) => unresolved)),
+  };
+}
+
+function rulesOf(port: AdvertisedPort, input: EgressInput): TranslatedRules {
+  const { service, choice, dummies, policies } = input;
+  const http = input.rules?.spec.http;
+  if (http !== undefined) return translateRules(http.rules, { service, port: port.port, referable: input.referable });
+  if ("problem" in choice) return { rules: [closedRule(service.name)], refusals: [], unresolved: [choice.problem] };
+  const name = dummies.get(choice.policy);
+  const policyPort = policies.accepted.get(choice.policy)?.spec.port;
+  if (name === undefined || policyPort === undefined) {
+    const message = `The name of the dummy Service over "${choice.policy}" is held by a Service in namespace "${dummyNamespace}" that is not mc-wan's. Remove that one.`;
+    return { rules: [closedRule(service.name)], refusals: [], unresolved: [{ reason: reasons.NotOurs, message }] };
+  }
+  const ref = { group: "", kind: "Service", name, namespace: dummyNamespace, port: policyPort };
+  return {
+    rules: [defaultRule({ ref, hostname: clusterHostname(service), servicePort: port.port })],
+    refusals: [],
+    unresolved: [],
+  };
+}
+
+function distinct(problems: readonly Problem[]): Problem[] {
+  const seen = new Set<string>();
+  return problems.filter(({ message }) => !seen.has(message) && seen.add(message));
+}

@@ -1,0 +1,59 @@
+/**
+ * Backends of the home cluster's Services, from their EndpointSlices: which are ready, and where. Slices that mc-wan
+ * writes itself are not backends of anything.
+ */
+import type { AdvertisedEndpoint, ReadyBackends } from "../api/service-advertisement.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { labels } from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import type { Store } from "../model/world.ts";
+import { isOurs } from "./owners.ts";
+
+type EndpointSlice = ObjectTypes["EndpointSlice"];
+
+/** The IPv4 slices of each Service, by `namespace/name` of the Service, sorted by slice name. Ours are left out. */
+export function slicesByService(slices: Store<EndpointSlice>): ReadonlyMap<string, readonly EndpointSlice[]> {
+  const byService = new Map<string, EndpointSlice[]>();
+  for (const slice of slices.values()) {
+    const service = slice.metadata.labels?.[labels.kubeServiceName];
+    if (service === undefined || slice.addressType !== "IPv4" || isOurs(slice)) continue;
+    const key = `${slice.metadata.namespace ?? ""}/${service}`;
+    const list = byService.get(key);
+    if (list === undefined) byService.set(key, [slice]);
+    else list.push(slice);
+  }
+  for (const list of byService.values()) {
+    if (list.length > 1) list.sort((a, b) => compare(a.metadata.name, b.metadata.name));
+  }
+  return byService;
+}
+
+/** Endpoints of a Service, one per address, sorted by address; ready if any slice says so. */
+export function endpointsOf(slices: readonly EndpointSlice[]): AdvertisedEndpoint[] {
+  const byAddress = new Map<string, AdvertisedEndpoint>();
+  for (const slice of slices) {
+    for (const endpoint of slice.endpoints ?? []) {
+      // Addresses of one endpoint are fungible: the first stands for it.
+      const [address] = endpoint.addresses;
+      if (address === undefined) continue;
+      const ready = endpoint.conditions?.ready ?? true;
+      if (byAddress.get(address)?.ready === true) continue;
+      byAddress.set(address, {
+        addresses: [address],
+        ready,
+        ...(endpoint.hostname === undefined ? {} : { hostname: endpoint.hostname }),
+        ...(endpoint.zone === undefined ? {} : { zone: endpoint.zone }),
+      });
+    }
+  }
+  return [...byAddress].sort(([a], [b]) => compare(a, b)).map(([, endpoint]) => endpoint);
+}
+
+/** How many are ready in each zone, sorted by zone; zones with none are left out. */
+export function readyByZone(endpoints: readonly AdvertisedEndpoint[]): ReadyBackends[] {
+  const counts = new Map<string, number>();
+  for (const { ready, zone = "" } of endpoints) {
+    if (ready) counts.set(zone, (counts.get(zone) ?? 0) + 1);
+  }
+  return [...counts].sort(([a], [b]) => compare(a, b)).map(([zone, count]) => ({ zone, count }));
+}

@@ -1,0 +1,113 @@
+/**
+ * The bootstrap of every Envoy of mc-wan: where its configuration comes from (delta ADS), its admin interface on the
+ * loopback, and a listener for readiness. A plain object, given to Envoy as `--config-yaml`; who the node is comes from
+ * its arguments.
+ *
+ * Source: Envoy v3 API, config.bootstrap.v3.Bootstrap.
+ */
+import type { Settings } from "../model/world.ts";
+
+/** Envoy's own ports. */
+export const adminPort = 9901;
+export const readyPort = 19001;
+
+const type = (name: string): { "@type": string } => ({ "@type": `type.googleapis.com/${name}` });
+const socket = (address: string, port: number): object => ({ socket_address: { address, port_value: port } });
+const ads = { ads: {}, resource_api_version: "V3", initial_fetch_timeout: "0s" };
+
+/** The bootstrap of an Envoy that asks the controller at `xdsAddress`. */
+export function envoyBootstrap(xdsAddress: Settings["xdsAddress"]): object {
+  return {
+    admin: { address: socket("127.0.0.1", adminPort) },
+    dynamic_resources: {
+      ads_config: {
+        api_type: "DELTA_GRPC",
+        transport_api_version: "V3",
+        set_node_on_first_message_only: true,
+        grpc_services: [{ envoy_grpc: { cluster_name: "xds" } }],
+      },
+      // An Envoy without its first configuration is not ready: better none than one that answers 404.
+      lds_config: ads,
+      cds_config: ads,
+    },
+    layered_runtime: {
+      layers: [
+        {
+          name: "static",
+          // Endpoints that are known need not be fetched again when only their cluster changed.
+          static_layer: { "envoy.restart_features.use_eds_cache_for_ads": true },
+        },
+      ],
+    },
+    static_resources: {
+      listeners: [readyListener],
+      clusters: [xdsCluster(xdsAddress), adminCluster],
+    },
+  };
+}
+
+/** Answers /ready with the admin interface's word (503 while draining or not initialised), and nothing else. */
+const readyListener = {
+  name: "ready",
+  address: socket("0.0.0.0", readyPort),
+  filter_chains: [
+    {
+      filters: [
+        {
+          name: "envoy.filters.network.http_connection_manager",
+          typed_config: {
+            ...type("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+            stat_prefix: "ready",
+            route_config: {
+              name: "ready",
+              virtual_hosts: [
+                {
+                  name: "ready",
+                  domains: ["*"],
+                  routes: [
+                    {
+                      match: { path: "/ready", headers: [{ name: ":method", string_match: { exact: "GET" } }] },
+                      route: { cluster: "admin", timeout: "1s" },
+                    },
+                  ],
+                },
+              ],
+            },
+            http_filters: [
+              { name: "envoy.filters.http.router", typed_config: type("envoy.extensions.filters.http.router.v3.Router") },
+            ],
+          },
+        },
+      ],
+    },
+  ],
+};
+
+const adminCluster = {
+  name: "admin",
+  type: "STATIC",
+  connect_timeout: "1s",
+  load_assignment: {
+    cluster_name: "admin",
+    endpoints: [{ lb_endpoints: [{ endpoint: { address: socket("127.0.0.1", adminPort) } }] }],
+  },
+};
+
+function xdsCluster({ host, port }: Settings["xdsAddress"]): object {
+  return {
+    name: "xds",
+    type: "STRICT_DNS",
+    connect_timeout: "1s",
+    dns_lookup_family: "V4_ONLY",
+    load_assignment: { cluster_name: "xds", endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(host, port) } }] }] },
+    typed_extension_protocol_options: {
+      "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        ...type("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"),
+        explicit_http_config: {
+          // A controller that is gone without a word is noticed within seconds.
+          http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } },
+        },
+      },
+    },
+  };
+}

@@ -1,0 +1,205 @@
+/**
+ * The home cluster's exports: which ServiceExports are valid, what peers are told of them, and what stands beside them.
+ *
+ *     ServiceExport + Service + EndpointSlices → ServiceAdvertisement, ingress Gateway, ingress HTTPRoute
+ */
+import { reasons } from "../api/conditions.ts";
+import type { ServiceExport } from "../api/multicluster.ts";
+import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-advertisement.ts";
+import type { DesiredObject, ServedGateway, ServiceRef } from "../model/desired.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import {
+  annotations,
+  dummyNamespace,
+  gatewayClassName,
+  ingressName,
+  ingressPool,
+  portHeader,
+  systemNamespace,
+} from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import type { Problem } from "../model/problem.ts";
+import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
+import { clusterHostname, ingressHostnames } from "./hostnames.ts";
+import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
+import { carriageOf } from "./protocols.ts";
+import { defaultPolicy, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
+
+/** What an export is judged by. */
+export interface ExportInput {
+  readonly serviceExport: ServiceExport;
+  readonly service: ObjectTypes["Service"] | undefined;
+  readonly slices: readonly ObjectTypes["EndpointSlice"][];
+  readonly policies: PolicySet;
+}
+
+/** A ServiceExport of the home cluster, judged. */
+export interface HomeExport {
+  readonly ref: ServiceRef;
+  readonly serviceExport: ServiceExport;
+  /** Why it can't be exported; then nothing stands for it. */
+  readonly invalid?: Problem;
+  /** What peers are told; undefined if `invalid`. */
+  readonly advertisement?: ServiceAdvertisementSpec;
+  /** The policy that holds where no rule says so, or why none does. */
+  readonly choice: PolicyChoice;
+  /** Annotations that mean nothing. */
+  readonly problems: readonly Problem[];
+}
+
+const reservedNamespaces: ReadonlySet<string> = new Set([dummyNamespace, systemNamespace, "kube-system", "kube-public", "kube-node-lease"]);
+
+/** Whether a service may be exported or imported at all: the control plane's and our own may not. */
+export function isReserved(service: ServiceRef): boolean {
+  return reservedNamespaces.has(service.namespace) || (service.namespace === "default" && service.name === "kubernetes");
+}
+
+/** Judges one ServiceExport. */
+export function judgeExport({ serviceExport, service, slices, policies }: ExportInput): HomeExport {
+  const ref = { namespace: serviceExport.metadata.namespace ?? "", name: serviceExport.metadata.name };
+  const exportAnnotations = serviceExport.metadata.annotations ?? {};
+  const choice = defaultPolicy(policies, exportAnnotations, service?.metadata.annotations ?? {});
+  const path = exportAnnotations[annotations.path];
+  const problems: Problem[] =
+    path === undefined || path === "Direct" || path === "Gateway"
+      ? []
+      : [
+          {
+            reason: reasons.InvalidAnnotation,
+            message: `The annotation ${annotations.path} must be Direct or Gateway. It is not heeded.`,
+          },
+        ];
+  const base = { ref, serviceExport, choice, problems };
+  const invalid = invalidity(ref, service);
+  if (service === undefined || invalid !== undefined) return { ...base, invalid: invalid ?? noService(ref) };
+  const headless = service.spec?.clusterIP === "None";
+  const endpoints = endpointsOf(slices);
+  const { exportedLabels = {}, exportedAnnotations = {} } = serviceExport.spec ?? {};
+  const spec = service.spec ?? {};
+  const advertisement: ServiceAdvertisementSpec = {
+    formatVersion: 1,
+    type: headless ? "Headless" : "ClusterSetIP",
+    exportTime: serviceExport.metadata.creationTimestamp ?? "",
+    ports: advertisedPorts(service),
+    ...(spec.sessionAffinity === undefined ? {} : { sessionAffinity: spec.sessionAffinity }),
+    ...(spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined
+      ? {}
+      : { sessionAffinityConfig: { clientIP: { timeoutSeconds: spec.sessionAffinityConfig.clientIP.timeoutSeconds } } }),
+    ...(spec.internalTrafficPolicy === undefined ? {} : { internalTrafficPolicy: spec.internalTrafficPolicy }),
+    ...(spec.trafficDistribution === undefined ? {} : { trafficDistribution: spec.trafficDistribution }),
+    ipFamilies: (spec.ipFamilies ?? ["IPv4"]).filter((family) => family === "IPv4" || family === "IPv6"),
+    ...(Object.keys(exportedLabels).length === 0 ? {} : { labels: exportedLabels }),
+    ...(Object.keys(exportedAnnotations).length === 0 ? {} : { annotations: exportedAnnotations }),
+    ...("policy" in choice ? { wanPolicy: choice.policy } : {}),
+    ...(path === "Direct" || path === "Gateway" ? { path } : {}),
+    pool: ingressPool,
+    readyBackends: readyByZone(endpoints),
+    ...(headless ? { endpoints } : {}),
+  };
+  return { ...base, advertisement };
+}
+
+const noService = (ref: ServiceRef): Problem => ({
+  reason: reasons.NoService,
+  message: `There is no Service "${ref.name}" in namespace "${ref.namespace}". Create it, or delete the ServiceExport.`,
+});
+
+function invalidity(ref: ServiceRef, service: ObjectTypes["Service"] | undefined): Problem | undefined {
+  if (isReserved(ref)) {
+    return {
+      reason: reasons.InvalidServiceType,
+      message: `Services of the control plane and of mc-wan itself can't be exported: "${ref.namespace}/${ref.name}" stays in this cluster.`,
+    };
+  }
+  if (service === undefined || service.metadata.deletionTimestamp !== undefined) return noService(ref);
+  if (service.spec?.type === "ExternalName") {
+    return {
+      reason: reasons.InvalidServiceType,
+      message: "A Service of type ExternalName can't be exported (KEP-1645). Give it a selector, or export another one.",
+    };
+  }
+  return undefined;
+}
+
+function advertisedPorts(service: ObjectTypes["Service"]): AdvertisedPort[] {
+  return (service.spec?.ports ?? [])
+    .map((port) => ({
+      ...(port.name === undefined || port.name === "" ? {} : { name: port.name }),
+      protocol: port.protocol ?? "TCP",
+      port: port.port,
+      ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
+    }))
+    .sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol));
+}
+
+/** What stands for a valid export in its own cluster. */
+export interface IngressSide {
+  readonly objects: readonly DesiredObject[];
+  readonly gateway?: ServedGateway;
+  readonly route?: ObjectTypes["HTTPRoute"];
+}
+
+/** The ServiceAdvertisement and, if requests can arrive for it, the ingress Gateway and its HTTPRoute. */
+export function ingressSide(
+  { ref, serviceExport, advertisement }: HomeExport,
+  policies: PolicySet,
+  addresses: readonly string[],
+): IngressSide {
+  if (advertisement === undefined) return { objects: [] };
+  const identity = { namespace: ref.namespace, cause: ref, owner: ownerReference(serviceExport) };
+  const advertised = desired("ServiceAdvertisement", {
+    ...typeOf("ServiceAdvertisement"),
+    metadata: metadataOf({ ...identity, name: ref.name }),
+    spec: advertisement,
+  });
+  const httpPorts = advertisement.ports.filter((port) => carriageOf(port) === "HTTP");
+  if (advertisement.type === "Headless" || httpPorts.length === 0 || policies.accepted.size === 0) return { objects: [advertised] };
+  const name = ingressName(ref.name);
+  const listeners = [...policies.accepted.values()].map((policy) => ({
+    name: policy.metadata.name,
+    port: policy.spec.port,
+    protocol: "HTTP",
+    allowedRoutes: { namespaces: { from: "Same" as const } },
+  }));
+  const gateway: ObjectTypes["Gateway"] = {
+    ...typeOf("Gateway"),
+    metadata: metadataOf({ ...identity, name, annotations: { [annotations.serviceType]: "ClusterIP" } }),
+    spec: { gatewayClassName, listeners },
+  };
+  const route: ObjectTypes["HTTPRoute"] = {
+    ...typeOf("HTTPRoute"),
+    metadata: metadataOf({ ...identity, name }),
+    spec: {
+      parentRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name }],
+      hostnames: ingressHostnames(ref),
+      rules: httpPorts.slice(0, 16).map((port) => ({
+        matches: [
+          {
+            path: { type: "PathPrefix" as const, value: "/" },
+            // One port alone needs no telling apart: clients of Direct shadows can't name it.
+            ...(httpPorts.length === 1
+              ? {}
+              : { headers: [{ type: "Exact" as const, name: portHeader, value: String(port.port) }] }),
+          },
+        ],
+        filters: [{ type: "URLRewrite" as const, urlRewrite: { hostname: clusterHostname(ref) } }],
+        backendRefs: [{ group: "", kind: "Service", name: ref.name, port: port.port, weight: 1 }],
+      })),
+    },
+  };
+  return {
+    objects: [advertised, desired("Gateway", gateway), desired("HTTPRoute", route)],
+    gateway: {
+      gateway,
+      fleet: ingressPool,
+      addresses,
+      pooled: {
+        role: "Ingress",
+        service: ref,
+        hostnames: ingressHostnames(ref),
+        containerPorts: Object.fromEntries(listeners.map((listener) => [listener.name, listener.port])),
+      },
+    },
+    route,
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * Fleets of Envoys: what has to be deployed so that Gateways of class `mc-wan` are carried. Two shared pools for the
+ * Gateways that mc-wan makes, and one fleet for each Gateway of a user.
+ */
+import type { DesiredObject, FleetName, ServedGateway } from "../model/desired.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { annotations, derivedName, egressPool, gatewayClassName, hashedName, ingressPool, labels, systemNamespace } from "../model/names.ts";
+import { envoyBootstrap, adminPort, readyPort } from "./envoy-bootstrap.ts";
+import { metadataOf, isOurs, ownerReference, typeOf } from "./owners.ts";
+import { clusterIPsOf } from "./shadow-services.ts";
+import type { Settings, World } from "../model/world.ts";
+import { compare } from "../model/order.ts";
+import type { PolicySet } from "./wan-policies.ts";
+
+/** A set of Envoys that get the same configuration. */
+export interface Fleet {
+  /** node.cluster of its Envoys, and a label of its Pods. */
+  readonly name: FleetName;
+  readonly namespace: string;
+  /** Name of its Deployment, Service, ServiceAccount and PodDisruptionBudget. */
+  readonly objectName: string;
+  readonly serviceType: "ClusterIP" | "NodePort" | "LoadBalancer";
+  /** Ports of its Service, all TCP. */
+  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  readonly owner: OwnerReference | undefined;
+}
+
+/** The shared pools. Every policy has a port at the ingress; the egress is reached at its Pods, through the shadows' slices. */
+export function sharedPools(policies: PolicySet, owner: OwnerReference | undefined): Fleet[] {
+  const pool = (name: string, ports: Fleet["ports"]): Fleet => ({
+    name,
+    namespace: systemNamespace,
+    objectName: name,
+    serviceType: "ClusterIP",
+    ports: [...ports, { name: "ready", port: readyPort }],
+    owner,
+  });
+  const policyPorts = [...policies.accepted.values()].map(({ metadata, spec }) => ({
+    // A policy may be called as the readiness port is.
+    name: metadata.name === "ready" ? "policy-ready" : metadata.name,
+    port: spec.port,
+  }));
+  return [pool(ingressPool, policyPorts), pool(egressPool, [])];
+}
+
+/** Name of the fleet of a user's Gateway; a label's value, so at most 63 characters. */
+export function fleetName(namespace: string, gateway: string): FleetName {
+  const plain = `${namespace}.${gateway}`;
+  return plain.length <= 63 ? plain : hashedName(namespace, gateway);
+}
+
+/** Whether a Gateway is a user's and ours to carry. */
+export function isUsersGateway(gateway: ObjectTypes["Gateway"]): boolean {
+  return gateway.spec.gatewayClassName === gatewayClassName && !isOurs(gateway) && gateway.metadata.deletionTimestamp === undefined;
+}
+
+/** The fleet of a user's Gateway. ClusterIP unless the Gateway's annotation asks for more. */
+export function fleetOf(gateway: ObjectTypes["Gateway"]): Fleet {
+  const { name, namespace = "" } = gateway.metadata;
+  const asked = gateway.metadata.annotations?.[annotations.serviceType];
+  const numbers = [...new Set(gateway.spec.listeners.map(({ port }) => port))].sort((a, b) => a - b);
+  return {
+    name: fleetName(namespace, name),
+    namespace,
+    objectName: derivedName(name, "mc-wan"),
+    serviceType: asked === "NodePort" || asked === "LoadBalancer" ? asked : "ClusterIP",
+    ports: numbers.map((port) => ({ name: `port-${port}`, port })),
+    owner: ownerReference(gateway),
+  };
+}
+
+/** A user's Gateway with the addresses at which its fleet is reached. */
+export function servedGateway(gateway: ObjectTypes["Gateway"], world: World): ServedGateway {
+  const fleet = fleetOf(gateway);
+  const service = world.home.Service.get(`${fleet.namespace}/${fleet.objectName}`);
+  return { gateway, fleet: fleet.name, addresses: service !== undefined && isOurs(service) ? addressesOf(service) : [] };
+}
+
+/** Addresses of a Service: outside ones if it has some, else its clusterIPs. */
+export function addressesOf(service: ObjectTypes["Service"]): string[] {
+  const outside = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+  return outside.length > 0 ? outside.sort(compare) : clusterIPsOf(service);
+}
+
+/** Deployment, Service, ServiceAccount and PodDisruptionBudget of a fleet. */
+export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] {
+  const metadata = metadataOf({
+    namespace: fleet.namespace,
+    name: fleet.objectName,
+    owner: fleet.owner,
+    labels: { [labels.fleet]: fleet.name },
+  });
+  const selector = { [labels.fleet]: fleet.name };
+  return [
+    { kind: "ServiceAccount", object: { ...typeOf("ServiceAccount"), metadata, automountServiceAccountToken: false } },
+    {
+      kind: "Service",
+      object: {
+        ...typeOf("Service"),
+        metadata,
+        spec: {
+          type: fleet.serviceType,
+          selector,
+          ports: fleet.ports.map(({ name, port }) => ({ name, protocol: "TCP", port, targetPort: port })),
+        },
+      },
+    },
+    {
+      kind: "PodDisruptionBudget",
+      object: { ...typeOf("PodDisruptionBudget"), metadata, spec: { maxUnavailable: 1, selector: { matchLabels: selector } } },
+    },
+    { kind: "Deployment", object: { ...typeOf("Deployment"), metadata, spec: deploymentSpec(fleet, settings, selector) } },
+  ];
+}
+
+const post = (path: string): string =>
+  `exec 3<>/dev/tcp/127.0.0.1/${adminPort}; printf 'POST ${path} HTTP/1.1\\r\\nHost: admin\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; exec 3>&-`;
+
+/** Not ready first, so that no more connections come; then GOAWAY, and time for what is under way (specification, section 5, "Leaving"). */
+const leave = [post("/healthcheck/fail"), "sleep 5", post("/drain_listeners?graceful"), "sleep 20"].join("; ");
+
+function deploymentSpec(fleet: Fleet, settings: Settings, selector: Readonly<Record<string, string>>): object {
+  return {
+    replicas: settings.poolReplicas,
+    selector: { matchLabels: selector },
+    strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+    template: {
+      metadata: { labels: { ...selector, [labels.managedBy]: labels.managedByValue } },
+      spec: {
+        serviceAccountName: fleet.objectName,
+        automountServiceAccountToken: false,
+        terminationGracePeriodSeconds: 40,
+        securityContext: {
+          runAsNonRoot: true,
+          runAsUser: 65532,
+          runAsGroup: 65532,
+          seccompProfile: { type: "RuntimeDefault" },
+          // Users' Gateways may listen at 80: allowed by the restricted profile, and only inside the Pod.
+          ...(fleet.ports.some(({ port }) => port < 1024)
+            ? { sysctls: [{ name: "net.ipv4.ip_unprivileged_port_start", value: "0" }] }
+            : {}),
+        },
+        topologySpreadConstraints: [
+          {
+            maxSkew: 1,
+            topologyKey: "kubernetes.io/hostname",
+            whenUnsatisfiable: "ScheduleAnyway",
+            labelSelector: { matchLabels: selector },
+          },
+        ],
+        containers: [envoyContainer(fleet, settings)],
+      },
+    },
+  };
+}
+
+function envoyContainer(fleet: Fleet, settings: Settings): object {
+  return {
+    name: "envoy",
+    image: settings.envoyImage,
+    args: [
+      "--config-yaml",
+      JSON.stringify(envoyBootstrap(settings.xdsAddress)),
+      "--service-cluster",
+      fleet.name,
+      "--service-node",
+      "$(POD_NAME)",
+      "--drain-time-s",
+      "20",
+      "--drain-strategy",
+      "immediate",
+    ],
+    env: [{ name: "POD_NAME", valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } } }],
+    ports: [{ name: "ready", containerPort: readyPort, protocol: "TCP" }],
+    readinessProbe: {
+      httpGet: { path: "/ready", port: readyPort, scheme: "HTTP" },
+      periodSeconds: 1,
+      timeoutSeconds: 1,
+      failureThreshold: 1,
+      successThreshold: 1,
+    },
+    lifecycle: { preStop: { exec: { command: ["bash", "-c", leave] } } },
+    resources: { requests: { cpu: "100m", memory: "128Mi" } },
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"] },
+    },
+  };
+}

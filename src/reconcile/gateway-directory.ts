@@ -1,0 +1,92 @@
+/**
+ * Where the ingress gateways of every cluster of the set are, as they advertise it. Addresses that can't be right are
+ * refused one by one: a peer that lies or errs harms itself only.
+ */
+import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
+import { reasons } from "../api/conditions.ts";
+import { ingressPool, systemNamespace } from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import type { Problem } from "../model/problem.ts";
+import type { ClusterId, Peer } from "../model/world.ts";
+
+/** One gateway, for one policy. */
+export interface GatewayAddress {
+  readonly address: string;
+  readonly port: number;
+  readonly zone?: string;
+}
+
+/** All gateways. */
+export interface GatewayDirectory {
+  /** Gateways of a cluster's pool that listen for a policy, sorted by address. */
+  readonly find: (cluster: ClusterId | Home, pool: string, policy: string) => readonly GatewayAddress[];
+  /** What is wrong with the addresses that peers advertise, in the order of clusters. */
+  readonly problems: readonly Problem[];
+}
+
+/** The home cluster, whose id may not be known yet. */
+export const home: unique symbol = Symbol("home");
+export type Home = typeof home;
+
+/** More gateways of one pool than this are not looked at. */
+const maxEndpoints = 100;
+
+/** The directory, out of home's own endpoints and what peers advertise. `ownAddresses` are those of our Pods and Services. */
+export function gatewayDirectory(
+  homeEndpoints: readonly GatewayEndpoint[],
+  peers: readonly Peer[],
+  ownAddresses: ReadonlySet<string>,
+): GatewayDirectory {
+  const pools = new Map<ClusterId | Home, Map<string, readonly GatewayEndpoint[]>>([[home, new Map([[ingressPool, homeEndpoints]])]]);
+  const problems: Problem[] = [];
+  for (const peer of peers) {
+    if (peer.state !== "Synced" && peer.state !== "Stale") continue;
+    const ofPeer = new Map<string, readonly GatewayEndpoint[]>();
+    for (const { metadata, spec } of peer.objects.GatewayAdvertisement.values()) {
+      if (metadata.namespace !== systemNamespace) continue;
+      const usable: GatewayEndpoint[] = [];
+      for (const endpoint of spec.endpoints.slice(0, maxEndpoints)) {
+        const problem = addressProblem(endpoint.address, peer.id, ownAddresses);
+        if (problem === undefined) usable.push(endpoint);
+        else problems.push(problem);
+      }
+      ofPeer.set(metadata.name, usable.sort((a, b) => compare(a.address, b.address)));
+    }
+    pools.set(peer.id, ofPeer);
+  }
+  return {
+    problems,
+    find: (cluster, pool, policy) =>
+      (pools.get(cluster)?.get(pool) ?? []).flatMap(({ address, zone, ports }) => {
+        const port = Object.hasOwn(ports, policy) ? ports[policy] : undefined;
+        return port === undefined ? [] : [{ address, port, ...(zone === undefined ? {} : { zone }) }];
+      }),
+  };
+}
+
+const octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+const ipv4 = new RegExp(`^${octet}\\.${octet}\\.${octet}\\.${octet}$`);
+
+/** Whether text is an IPv4 address of some one host that others can reach. */
+export function isReachable(address: string): boolean {
+  const parts = ipv4.exec(address);
+  if (parts === null) return false;
+  const [first, second] = [Number(parts[1]), Number(parts[2])];
+  return first !== 0 && first !== 127 && first < 224 && !(first === 169 && second === 254);
+}
+
+function addressProblem(address: string, cluster: ClusterId, ownAddresses: ReadonlySet<string>): Problem | undefined {
+  if (!isReachable(address)) {
+    return {
+      reason: reasons.UnusableAddress,
+      message: `Cluster "${cluster}" advertises a gateway at ${JSON.stringify(address.slice(0, 45))}, which is no IPv4 address that another cluster can reach.`,
+    };
+  }
+  if (ownAddresses.has(address)) {
+    return {
+      reason: reasons.AddressOverlap,
+      message: `Cluster "${cluster}" advertises a gateway at ${address}, which is an address of this cluster. Where ranges overlap, advertise gateways there by mode NodePort, LoadBalancer or Static.`,
+    };
+  }
+  return undefined;
+}

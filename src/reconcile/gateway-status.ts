@@ -1,0 +1,130 @@
+/**
+ * Statuses of GatewayClass, Gateways and HTTPRoutes: what translation found out, and what Envoys have acknowledged.
+ *
+ * Programmed is true when an Envoy has acknowledged the generation, false only when one refused it or the generation is
+ * new; a controller that has just started takes nothing back.
+ */
+import { reasons, types } from "../api/conditions.ts";
+import { objectKey, type Desired, type DesiredStatus, type ObjectKey, type ServedGateway } from "../model/desired.ts";
+import type { Acknowledgement, Acknowledgements, GatewayVerdict, Verdicts } from "../model/envoy-config.ts";
+import { keyOf, type Condition } from "../model/kube-object.ts";
+import { controllerName } from "../model/names.ts";
+import { sortedEntries } from "../model/order.ts";
+import type { World } from "../model/world.ts";
+import { condition, type Finding } from "./conditions.ts";
+import { isOurs } from "./owners.ts";
+
+/** What the statuses are made of. */
+export interface GatewayStatusInput {
+  readonly world: World;
+  readonly desired: Desired;
+  readonly verdicts: Verdicts;
+  readonly acknowledgements: Acknowledgements;
+}
+
+/** Statuses by object. An object that does not stand yet, or stands as somebody else's, gets none. */
+export function gatewayStatuses({ world, desired, verdicts, acknowledgements }: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
+  const statuses = new Map<ObjectKey, DesiredStatus>();
+  for (const [key, gatewayClass] of sortedEntries(world.home.GatewayClass)) {
+    if (gatewayClass.spec.controllerName !== controllerName) continue;
+    const accepted = { status: "True", reason: reasons.Accepted, message: "mc-wan carries Gateways of this class." } as const;
+    const conditions = [condition(types.Accepted, accepted, gatewayClass.metadata.generation)];
+    statuses.set(objectKey("GatewayClass", key), { kind: "GatewayClass", key, form: "Conditions", conditions });
+  }
+  for (const served of desired.gateways) {
+    const key = keyOf(served.gateway.metadata);
+    const standing = world.home.Gateway.get(key);
+    const verdict = verdicts.gateways.get(key);
+    if (standing === undefined || verdict === undefined || isOurs(standing) !== (served.pooled !== undefined)) continue;
+    statuses.set(
+      objectKey("Gateway", key),
+      gatewayStatus(key, { served, standing, verdict, acknowledgement: acknowledgements.get(key) ?? {} }),
+    );
+  }
+  for (const [key, parents] of sortedEntries(verdicts.httpRoutes)) {
+    const standing = world.home.HTTPRoute.get(key);
+    const wanted = desired.httpRoutes.get(key);
+    if (standing === undefined || wanted === undefined || isOurs(standing) !== isOurs(wanted)) continue;
+    statuses.set(objectKey("HTTPRoute", key), {
+      kind: "HTTPRoute",
+      key,
+      form: "RouteParents",
+      parents: parents.map(({ parentRef, conditions }) => ({
+        parentRef,
+        conditions: conditions.map((said) => observed(said, standing.metadata.generation)),
+      })),
+    });
+  }
+  return statuses;
+}
+
+interface GatewayParts {
+  readonly served: ServedGateway;
+  readonly standing: ServedGateway["gateway"];
+  readonly verdict: GatewayVerdict;
+  readonly acknowledgement: Acknowledgement;
+}
+
+function gatewayStatus(key: string, { served, standing, verdict, acknowledgement }: GatewayParts): DesiredStatus {
+  const { generation } = standing.metadata;
+  const acceptedHere = isTrue(verdict.conditions, types.Accepted);
+  const said = programmed(acknowledgement, {
+    generation,
+    before: (standing.status?.conditions ?? []) as readonly Condition[],
+    accepted: acceptedHere,
+    addresses: served.addresses,
+  });
+  return {
+    kind: "Gateway",
+    key,
+    form: "Conditions",
+    conditions: [...verdict.conditions.map((words) => observed(words, generation)), condition(types.Programmed, said, generation)],
+    fields: {
+      ...(served.addresses.length === 0 ? {} : { addresses: served.addresses.map((value) => ({ type: "IPAddress", value })) }),
+      listeners: verdict.listeners.map(({ name, attachedRoutes, supportedKinds, conditions }) => ({
+        name,
+        attachedRoutes,
+        supportedKinds,
+        conditions: [
+          ...conditions.map((words) => observed(words, generation)),
+          condition(types.Programmed, isTrue(conditions, types.Accepted) ? said : notAccepted, generation),
+        ],
+      })),
+    },
+  };
+}
+
+const notAccepted: Finding = { status: "False", reason: reasons.Invalid, message: "What is not accepted is not programmed." };
+
+function programmed(
+  { programmed: acknowledged, refused }: Acknowledgement,
+  {
+    generation,
+    before,
+    accepted,
+    addresses,
+  }: {
+    readonly generation: number | undefined;
+    readonly before: readonly Condition[];
+    readonly accepted: boolean;
+    readonly addresses: readonly string[];
+  },
+): Finding {
+  if (!accepted) return notAccepted;
+  if (refused !== undefined) return { status: "False", reason: reasons.Invalid, message: `Envoy refused the configuration: ${refused}` };
+  if (addresses.length === 0) return { status: "False", reason: reasons.AddressNotAssigned, message: "The Gateway has no address yet." };
+  const stood = before.some(
+    ({ type, status, observedGeneration }) => type === types.Programmed && status === "True" && observedGeneration === generation,
+  );
+  return acknowledged === generation || stood
+    ? { status: "True", reason: reasons.Programmed, message: "An Envoy has acknowledged the configuration." }
+    : { status: "False", reason: reasons.Pending, message: "No Envoy has acknowledged the configuration yet." };
+}
+
+const isTrue = (conditions: readonly Condition[], type: string): boolean =>
+  conditions.some((known) => known.type === type && known.status === "True");
+
+/** A condition of translation with the generation that stands: translation sees what reconcile wants, which has none yet. */
+function observed({ type, status, reason, message }: Condition, generation: number | undefined): Condition {
+  return condition(type, { status, reason, message }, generation);
+}

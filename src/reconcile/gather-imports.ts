@@ -1,0 +1,134 @@
+/**
+ * Which services this cluster imports: exports of all clusters merged, in namespaces that exist here, with the policy
+ * that holds, their dummies' names and their path.
+ */
+import { reasons } from "../api/conditions.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { compare } from "../model/order.ts";
+import type { World } from "../model/world.ts";
+import { nameDummies, plainNames, type NamedDummies } from "./dummy-services.ts";
+import type { HomeExport } from "./exports.ts";
+import { home } from "./gateway-directory.ts";
+import type { Import } from "./import-side.ts";
+import { clusterName, mergeExports, peerMembers, type Member, type Merged } from "./imports.ts";
+import { carriageOf } from "./protocols.ts";
+import { pathOf } from "./shadow-services.ts";
+import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
+
+/** The imports of a pass. */
+export interface Gathered {
+  /** Services that are exported anywhere, here or not: by `namespace/name`. */
+  readonly merged: ReadonlyMap<string, Merged>;
+  /** Those whose namespace is here, sorted by key. */
+  readonly imports: readonly Import[];
+}
+
+/** Remembers from pass to pass. */
+export class ImportGatherer {
+  readonly #merged = new KeyedMemo<Merged | undefined>();
+  readonly #plain = new KeyedMemo<ReturnType<typeof plainNames>>();
+  readonly #named = new KeyedMemo<NamedDummies>();
+  readonly #imports = new KeyedMemo<Import>();
+
+  /** All imports of a World; `exports` are those of home, by key. */
+  gather(world: World, exports: ReadonlyMap<string, HomeExport>, policies: PolicySet): Gathered {
+    const merged = this.#mergeAll(world, exports);
+    const dummies = nameDummies(
+      [...merged]
+        .sort(([, a], [, b]) => byPrecedence(a, b, world.homeId))
+        .map(([key, { service }]) => ({
+          key,
+          service,
+          plain: this.#plain.get(key, [policies], () => plainNames(service, policies)),
+        })),
+      world.home.Service,
+    );
+    const imports: Import[] = [];
+    for (const [key, service] of [...merged].sort(([a], [b]) => compare(a, b))) {
+      const namespace = world.home.Namespace.get(service.service.namespace);
+      const names = dummies.get(key);
+      if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined || names === undefined) continue;
+      imports.push(this.#import(key, { world, merged: service, policies, names, homeExport: exports.get(key) }));
+    }
+    this.#merged.endPass();
+    this.#plain.endPass();
+    this.#named.endPass();
+    this.#imports.endPass();
+    return { merged, imports };
+  }
+
+  #mergeAll(world: World, exports: ReadonlyMap<string, HomeExport>): Map<string, Merged> {
+    const ofPeers = peerMembers(world.peers);
+    const keys = new Set(ofPeers.keys());
+    for (const [key, { advertisement }] of exports) if (advertisement !== undefined) keys.add(key);
+    const result = new Map<string, Merged>();
+    for (const key of keys) {
+      const own = exports.get(key)?.advertisement;
+      const members: Member[] = [
+        ...(own === undefined ? [] : [{ cluster: home, spec: own } as const]),
+        ...(ofPeers.get(key) ?? []),
+      ];
+      const dependencies = [world.homeId, ...members.flatMap(({ cluster, spec }) => [cluster, spec])];
+      const merged = this.#merged.get(key, dependencies, () => mergeExports(key, members, world.homeId));
+      if (merged !== undefined) result.set(key, merged);
+    }
+    return result;
+  }
+
+  #import(
+    key: string,
+    parts: {
+      readonly world: World;
+      readonly merged: Merged;
+      readonly policies: PolicySet;
+      readonly names: NamedDummies;
+      readonly homeExport: HomeExport | undefined;
+    },
+  ): Import {
+    const { world, merged, policies, homeExport } = parts;
+    const wording = [...parts.names.names.entries(), ["renamed"], parts.names.renamed, ["taken"], parts.names.taken].join(" ");
+    const dummies = this.#named.get(key, [wording], () => parts.names);
+    const found = world.home.ServiceImport.get(key);
+    const rules = found?.metadata.deletionTimestamp === undefined ? found : undefined;
+    return this.#imports.get(key, [merged, rules, policies, dummies, homeExport?.choice], () => {
+      const choice = choiceOf(merged, { policies, homeExport, world });
+      return {
+        key,
+        service: merged.service,
+        merged,
+        rules,
+        choice,
+        dummies,
+        path: pathOf(merged, rules?.spec.http !== undefined, choice),
+        httpPorts: merged.ports.filter((port) => carriageOf(port) === "HTTP"),
+      };
+    });
+  }
+}
+
+/** The oldest export's policy; closed if it has none or this cluster doesn't accept it. */
+function choiceOf(
+  merged: Merged,
+  { policies, homeExport, world }: { readonly policies: PolicySet; readonly homeExport: HomeExport | undefined; readonly world: World },
+): PolicyChoice {
+  const { cluster } = merged.members[0];
+  const { wanPolicy } = merged.oldest;
+  if (wanPolicy !== undefined) return policies.accepted.has(wanPolicy) ? { policy: wanPolicy } : policyByName(policies, wanPolicy);
+  if (cluster === home && homeExport !== undefined) return homeExport.choice;
+  return {
+    problem: {
+      reason: reasons.NoPolicy,
+      message: `The oldest export, in cluster "${clusterName(cluster, world.homeId)}", has no WANPolicy that could be used: see its ServiceExport there. Requests that no rule gives a policy are answered with 500.`,
+    },
+  };
+}
+
+/** Oldest export first, then by cluster, namespace and name: who holds a plain name. The same in every cluster. */
+function byPrecedence(a: Merged, b: Merged, homeId: string | undefined): number {
+  return (
+    a.exportedAtMs - b.exportedAtMs ||
+    compare(clusterName(a.members[0].cluster, homeId), clusterName(b.members[0].cluster, homeId)) ||
+    compare(a.service.namespace, b.service.namespace) ||
+    compare(a.service.name, b.service.name)
+  );
+}

@@ -1,0 +1,170 @@
+/**
+ * What the exports of one service in all clusters come to together (KEP-1645): the oldest wins, ports are united, and
+ * who disagrees is told so.
+ *
+ *     ServiceAdvertisements of home and peers → Merged → MCS ServiceImport, shadow Service, conditions
+ */
+import { reasons } from "../api/conditions.ts";
+import type { McsServiceImportSpec, McsServicePort } from "../api/multicluster.ts";
+import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-advertisement.ts";
+import type { ServiceRef } from "../model/desired.ts";
+import { compare } from "../model/order.ts";
+import type { Problem } from "../model/problem.ts";
+import type { ClusterId, Peer } from "../model/world.ts";
+import { isReserved } from "./exports.ts";
+import { home, type Home } from "./gateway-directory.ts";
+
+/** One cluster's export of a service. */
+export interface Member {
+  readonly cluster: ClusterId | Home;
+  readonly spec: ServiceAdvertisementSpec;
+}
+
+/** The service as all its exporters make it. */
+export interface Merged {
+  readonly service: ServiceRef;
+  /** When the oldest export was made, in ms since 1970; an unreadable time is later than all others. */
+  readonly exportedAtMs: number;
+  /** Oldest first. Never empty. */
+  readonly members: readonly [Member, ...Member[]];
+  readonly type: "ClusterSetIP" | "Headless";
+  /** The union, in the order of port numbers; unnamed ones of several are named `port-<n>`. */
+  readonly ports: readonly AdvertisedPort[];
+  /** Of the oldest. */
+  readonly oldest: ServiceAdvertisementSpec;
+  /** One for each property on which exporters disagree. */
+  readonly conflicts: readonly Problem[];
+}
+
+/** The cluster of a member in words: home may have no id yet. */
+export const clusterName = (cluster: ClusterId | Home, homeId: ClusterId | undefined): string =>
+  cluster === home ? (homeId ?? "(this cluster, which has no id)") : cluster;
+
+const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** What peers advertise, by `namespace/name` of the service. Names that no Service can have are left out. */
+export function peerMembers(peers: readonly Peer[]): ReadonlyMap<string, readonly Member[]> {
+  const byService = new Map<string, Member[]>();
+  for (const peer of peers) {
+    if (peer.state !== "Synced" && peer.state !== "Stale") continue;
+    for (const [key, { metadata, spec }] of peer.objects.ServiceAdvertisement) {
+      const ref: ServiceRef = { namespace: metadata.namespace ?? "", name: metadata.name };
+      if (!dnsLabel.test(ref.name) || !dnsLabel.test(ref.namespace) || isReserved(ref)) continue;
+      const list = byService.get(key);
+      if (list === undefined) byService.set(key, [{ cluster: peer.id, spec }]);
+      else list.push({ cluster: peer.id, spec });
+    }
+  }
+  return byService;
+}
+
+/** Merges the exports of the service `key`. `homeId` only serves to break ties and to name the cluster. */
+export function mergeExports(key: string, unsorted: readonly Member[], homeId: ClusterId | undefined): Merged | undefined {
+  const [first, ...rest] = [...unsorted].sort(
+    (a, b) =>
+      momentOf(a.spec.exportTime) - momentOf(b.spec.exportTime) ||
+      compare(clusterName(a.cluster, homeId), clusterName(b.cluster, homeId)),
+  );
+  if (first === undefined) return undefined;
+  const members: readonly [Member, ...Member[]] = [first, ...rest];
+  const { ports, disagree } = mergePorts(members);
+  const conflicts: Problem[] = [];
+  const total = members.length;
+  const oldestCluster = clusterName(first.cluster, homeId);
+  const check = (reason: string, words: { what: string; of: (spec: ServiceAdvertisementSpec) => string }): void => {
+    const used = words.of(first.spec);
+    const others = members.filter((member) => words.of(member.spec) !== used).length;
+    if (others > 0) conflicts.push({ reason, message: conflictMessage(words.what, { used, oldestCluster, others, total }) });
+  };
+  if (disagree > 0) {
+    conflicts.push({
+      reason: reasons.PortConflict,
+      message: `Conflicting ports. The import has those of all exports; where they clash, those of the oldest, in "${oldestCluster}". ${disagree}/${total} clusters disagree.`,
+    });
+  }
+  check(reasons.TypeConflict, { what: "type", of: (spec) => spec.type });
+  check(reasons.SessionAffinityConflict, { what: "session affinity", of: (spec) => spec.sessionAffinity ?? "None" });
+  check(reasons.SessionAffinityConfigConflict, {
+    what: "session affinity config",
+    of: (spec) => String(spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? "none"),
+  });
+  check(reasons.InternalTrafficPolicyConflict, { what: "internal traffic policy", of: (spec) => spec.internalTrafficPolicy ?? "Cluster" });
+  check(reasons.TrafficDistributionConflict, { what: "traffic distribution", of: (spec) => spec.trafficDistribution ?? "none" });
+  check(reasons.LabelsConflict, { what: "exported labels", of: (spec) => mapWords(spec.labels) });
+  check(reasons.AnnotationsConflict, { what: "exported annotations", of: (spec) => mapWords(spec.annotations) });
+  check(reasons.IPFamilyConflict, { what: "IP families", of: (spec) => [...spec.ipFamilies].sort(compare).join(",") });
+  check(reasons.WANPolicyConflict, { what: "WAN policy", of: (spec) => spec.wanPolicy ?? "none" });
+  const [namespace = "", name = ""] = key.split("/");
+  return {
+    service: { namespace, name },
+    exportedAtMs: momentOf(first.spec.exportTime),
+    members,
+    type: first.spec.type,
+    ports,
+    oldest: first.spec,
+    conflicts,
+  };
+}
+
+function conflictMessage(what: string, { used, oldestCluster, others, total }: { used: string; oldestCluster: string; others: number; total: number }): string {
+  return `Conflicting ${what}. Using ${JSON.stringify(used)} from oldest service export in "${oldestCluster}". ${others}/${total} clusters disagree.`;
+}
+
+/** Times may differ in form (fractions of a second): compared as moments. An unreadable one is the youngest. */
+function momentOf(time: string): number {
+  const moment = Date.parse(time);
+  return Number.isNaN(moment) ? Number.MAX_SAFE_INTEGER : moment;
+}
+
+function mapWords(map: Readonly<Record<string, string>> | undefined): string {
+  return Object.entries(map ?? {})
+    .map(([key, value]) => `${key}=${value}`)
+    .sort(compare)
+    .join(",");
+}
+
+/** The union by name first, then by protocol and number; and how many clusters don't have exactly that. */
+function mergePorts(members: readonly Member[]): { ports: AdvertisedPort[]; disagree: number } {
+  const union: AdvertisedPort[] = [];
+  for (const { spec } of members) {
+    for (const port of spec.ports) {
+      const clash = union.some(
+        (known) => (known.name ?? "") === (port.name ?? "") || (known.protocol === port.protocol && known.port === port.port),
+      );
+      if (!clash) union.push(port);
+    }
+  }
+  const words = (port: AdvertisedPort): string => [port.name ?? "", port.protocol, port.port, port.appProtocol ?? ""].join("/");
+  const all = union.map(words).sort(compare).join();
+  const disagree = members.filter(({ spec }) => spec.ports.map(words).sort(compare).join() !== all).length;
+  const ports = union
+    .sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol))
+    .map((port) => (port.name === undefined && union.length > 1 ? { ...port, name: `port-${port.port}` } : port));
+  return { ports, disagree };
+}
+
+/** spec of the MCS ServiceImport; `ips` are the shadow's, none for a headless service. */
+export function mcsSpec(merged: Merged, ips: readonly string[]): McsServiceImportSpec {
+  const { oldest } = merged;
+  return {
+    type: merged.type,
+    ports: merged.ports.map(
+      (port): McsServicePort => ({
+        ...(port.name === undefined ? {} : { name: port.name }),
+        protocol: port.protocol,
+        port: port.port,
+        ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
+      }),
+    ),
+    ...(merged.type === "Headless" || ips.length === 0 ? {} : { ips, ipFamilies: ["IPv4" as const] }),
+    ...(oldest.sessionAffinity === undefined ? {} : { sessionAffinity: oldest.sessionAffinity }),
+    ...(oldest.sessionAffinityConfig === undefined ? {} : { sessionAffinityConfig: oldest.sessionAffinityConfig }),
+    ...(oldest.internalTrafficPolicy === undefined ? {} : { internalTrafficPolicy: oldest.internalTrafficPolicy }),
+    ...(oldest.trafficDistribution === undefined ? {} : { trafficDistribution: oldest.trafficDistribution }),
+  };
+}
+
+/** Ready backends of a member over all zones. */
+export function readyCount({ spec }: Member): number {
+  return spec.readyBackends.reduce((sum, { count }) => sum + count, 0);
+}

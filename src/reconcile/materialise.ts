@@ -1,0 +1,286 @@
+/**
+ * From imports to what stands for them, each import remembered by all that it depends on: container ports, egress Pods,
+ * gateways of other clusters, what stands already.
+ */
+import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
+import type { DesiredObject, WanBackend } from "../model/desired.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { dummyNamespace, egressPool, shadowName } from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import type { Problem } from "../model/problem.ts";
+import type { World } from "../model/world.ts";
+import type { Contribution } from "./assemble.ts";
+import type { ImportedService, ReferableServices } from "./backend-refs.ts";
+import { dummyPortName, dummyServices } from "./dummy-services.ts";
+import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts";
+import { readyPods, type GatewayPod } from "./gateway-pods.ts";
+import type { Gathered } from "./gather-imports.ts";
+import { importSide, type Import, type ImportSide } from "./import-side.ts";
+import { proxySlices, sliceName } from "./proxy-slices.ts";
+import { referenceGrants } from "./reference-grants.ts";
+import { isOurs } from "./owners.ts";
+import { allocateContainerPorts, clusterIPsOf, standingContainerPort, type PortRequest } from "./shadow-services.ts";
+import { wanBackends } from "./wan-backends.ts";
+import type { PolicySet } from "./wan-policies.ts";
+
+/** What the pass knows already. */
+export interface PassInput {
+  readonly gathered: Gathered;
+  readonly policies: PolicySet;
+  readonly homeEndpoints: readonly GatewayEndpoint[];
+  readonly owner: OwnerReference | undefined;
+  readonly zones: ReadonlyMap<string, string>;
+}
+
+/** What stands for all imports. */
+export interface Materialised {
+  readonly contributions: readonly Contribution[];
+  /** By the import's key. */
+  readonly sides: ReadonlyMap<string, ImportSide>;
+  readonly directoryProblems: readonly Problem[];
+}
+
+interface DummySide {
+  readonly objects: readonly DesiredObject[];
+  readonly grants: readonly ObjectTypes["ReferenceGrant"][];
+  readonly wanBackends: readonly (readonly [string, WanBackend])[];
+}
+
+/** Remembers from pass to pass. */
+export class Materialiser {
+  readonly #single = new KeyedMemo<unknown>();
+  readonly #sides = new KeyedMemo<ImportSide>();
+  readonly #dummies = new KeyedMemo<DummySide>();
+  readonly #slices = new KeyedMemo<Contribution>();
+  readonly #referable = new KeyedMemo<ReferableServices>();
+
+  materialise(world: World, pass: PassInput): Materialised {
+    const { imports } = pass.gathered;
+    const ownAddresses = this.#once("own addresses", [world.home.Service], () => serviceAddresses(world));
+    const directory = this.#directory(world, pass, ownAddresses);
+    const containerPorts = allocate(world, imports);
+    const pods = readyPods(world, egressPool, pass.zones);
+    const byNamespace = Map.groupBy(imports, ({ service }) => service.namespace);
+    const sides = new Map<string, ImportSide>();
+    const dummySides: (readonly [Import, DummySide])[] = [];
+    for (const imported of imports) {
+      const { key } = imported;
+      const ports = new Map(
+        imported.httpPorts.flatMap(({ port }) => {
+          const container = containerPorts.get(`${key}:${port}`);
+          return container === undefined ? [] : [[port, container] as const];
+        }),
+      );
+      const listening = new Map([...ports].map(([port, container]) => [port, listeners(world, pods, { imported, container })] as const));
+      const referable = this.#referableFor(imported, { pass, neighbours: byNamespace.get(imported.service.namespace) ?? [] });
+      const shadow = world.home.Service.get(`${imported.service.namespace}/${shadowName(imported.service.name)}`);
+      const mcs = world.home.McsServiceImport.get(key);
+      const held = mcs?.spec.ips?.[0];
+      const holder = held === undefined ? undefined : ownAddresses.get(held);
+      const dependencies = [
+        imported,
+        directory,
+        referable,
+        pass.owner,
+        shadow,
+        mcs?.metadata.uid,
+        mcs?.spec,
+        holder,
+        world.homeId,
+        world.settings.legacyEndpoints,
+        pods.length > 0,
+        JSON.stringify([...ports]),
+        JSON.stringify([...listening]),
+        ...localServices(imported, world),
+      ];
+      const side = this.#sides.get(key, dependencies, () =>
+        importSide(imported, {
+          homeId: world.homeId,
+          policies: pass.policies,
+          directory,
+          referable: { ...referable, localService: (name) => world.home.Service.get(`${imported.service.namespace}/${name}`) },
+          owner: pass.owner,
+          legacyEndpoints: world.settings.legacyEndpoints,
+          shadow,
+          mcs,
+          isTaken: () => holder !== undefined,
+          containerPorts: ports,
+          listening,
+          poolReady: pods.length > 0,
+        }),
+      );
+      sides.set(key, side);
+      dummySides.push([imported, this.#dummySide(imported, pass, directory)]);
+    }
+    const slices = this.#dummySlices(world, { sides, dummySides, directory, owner: pass.owner });
+    this.#single.endPass();
+    this.#sides.endPass();
+    this.#dummies.endPass();
+    this.#slices.endPass();
+    this.#referable.endPass();
+    return {
+      contributions: [...sides.values(), ...dummySides.map(([, side]) => side), ...slices],
+      sides,
+      directoryProblems: directory.problems,
+    };
+  }
+
+  #once<T>(key: string, dependencies: readonly unknown[], compute: () => T): T {
+    // Every key is asked for with one type only.
+    return this.#single.get(key, dependencies, compute) as T;
+  }
+
+  #directory(world: World, { homeEndpoints }: PassInput, ownAddresses: ReadonlyMap<string, string>): GatewayDirectory {
+    const own = new Set(homeEndpoints.map(({ address }) => address));
+    for (const peer of world.peers) {
+      for (const { spec } of peer.objects.GatewayAdvertisement.values()) {
+        for (const { address } of spec.endpoints) if (ownAddresses.has(address)) own.add(address);
+      }
+    }
+    const dependencies = [
+      homeEndpoints,
+      [...own].sort(compare).join(),
+      ...world.peers.flatMap(({ id, state, objects }) => [id, state === "Synced" || state === "Stale", objects.GatewayAdvertisement]),
+    ];
+    return this.#once("directory", dependencies, () => gatewayDirectory(homeEndpoints, world.peers, own));
+  }
+
+  /** What a ServiceImport's rules may name. Made only where there are rules: it depends on all imports of the namespace. */
+  #referableFor(
+    { rules, service }: Import,
+    { pass, neighbours }: { readonly pass: PassInput; readonly neighbours: readonly Import[] },
+  ): ReferableServices {
+    if (rules === undefined) return nothingReferable(pass.policies);
+    const { namespace } = service;
+    return this.#referable.get(namespace, [pass.policies, ...neighbours], () => referableOf(neighbours, pass.policies));
+  }
+
+  #dummySide({ key, service, merged, dummies }: Import, { policies, owner }: PassInput, directory: GatewayDirectory): DummySide {
+    return this.#dummies.get(key, [merged, dummies, policies, directory, owner], () => {
+      const { grants, objects } = referenceGrants(service, dummies.names, owner);
+      return {
+        objects: [...dummyServices(service, { names: dummies.names, policies }, owner), ...objects],
+        grants,
+        wanBackends: wanBackends(service, { merged, names: dummies.names }, directory),
+      };
+    });
+  }
+
+  #dummySlices(
+    world: World,
+    parts: {
+      readonly sides: ReadonlyMap<string, ImportSide>;
+      readonly dummySides: readonly (readonly [Import, DummySide])[];
+      readonly directory: GatewayDirectory;
+      readonly owner: OwnerReference | undefined;
+    },
+  ): Contribution[] {
+    const { directory, owner } = parts;
+    const { dummyEndpoints, legacyEndpoints } = world.settings;
+    const named = dummyEndpoints === "All" ? undefined : namedDummies(world, parts.sides);
+    return parts.dummySides.map(([{ key, service, merged, dummies }, { wanBackends: backends }]) => {
+      const shown = backends.filter(([name]) => named?.has(name) ?? true);
+      return this.#slices.get(key, [merged, dummies, directory, owner, legacyEndpoints, shown.map(([name]) => name).join()], () => ({
+        objects: shown.flatMap(([name, { policy }]) => {
+          const targets = merged.members.flatMap((member) =>
+            member.spec.readyBackends.some(({ count }) => count > 0) ? directory.find(member.cluster, member.spec.pool, policy) : [],
+          );
+          return proxySlices(
+            { namespace: dummyNamespace, name, cause: service, owner },
+            [{ portName: dummyPortName, targets }],
+            legacyEndpoints,
+          );
+        }),
+      }));
+    });
+  }
+}
+
+function nothingReferable(policies: PolicySet): ReferableServices {
+  let known = emptyReferable.get(policies);
+  if (known === undefined) {
+    known = { policies, imports: new Map(), dummies: new Map(), localService: () => undefined };
+    emptyReferable.set(policies, known);
+  }
+  return known;
+}
+const emptyReferable = new WeakMap<PolicySet, ReferableServices>();
+
+function referableOf(imports: readonly Import[], policies: PolicySet): ReferableServices {
+  const services: ImportedService[] = imports.map(({ service, dummies, choice, httpPorts }) => ({
+    service,
+    dummies: dummies.names,
+    choice,
+    httpPorts: httpPorts.map(({ port }) => port),
+  }));
+  return {
+    policies,
+    imports: new Map(services.map((imported) => [imported.service.name, imported])),
+    dummies: new Map(services.flatMap((imported) => [...imported.dummies].map(([policy, name]) => [name, { imported, policy }] as const))),
+    localService: () => undefined,
+  };
+}
+
+/** Every clusterIP, with the Service that has it. */
+function serviceAddresses(world: World): Map<string, string> {
+  const addresses = new Map<string, string>();
+  for (const [key, service] of world.home.Service) for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
+  return addresses;
+}
+
+function allocate(world: World, imports: readonly Import[]): ReadonlyMap<string, number> {
+  const requests: PortRequest[] = [];
+  for (const { key, service, httpPorts, path, merged } of imports) {
+    if (merged.type === "Headless") continue;
+    const found = world.home.Service.get(`${service.namespace}/${shadowName(service.name)}`);
+    const shadow = found !== undefined && isOurs(found) ? found : undefined;
+    for (const { port } of httpPorts) {
+      const standing = standingContainerPort(shadow, port);
+      // A shadow that is about to become Direct keeps its egress side for one pass: slices move first.
+      if (path === "Gateway" || standing !== undefined) requests.push({ key: `${key}:${port}`, standing });
+    }
+  }
+  return allocateContainerPorts(requests);
+}
+
+/** Egress Pods at a container port: those known to listen, and those of which nothing is known but that stand there already. */
+function listeners(
+  world: World,
+  pods: readonly GatewayPod[],
+  { imported, container }: { readonly imported: Import; readonly container: number },
+): GatewayPod[] {
+  return pods.filter(({ name, address }) => {
+    const known = world.listening.get(name);
+    if (known !== undefined) return known.has(container);
+    const slice = world.home.EndpointSlice.get(
+      `${imported.service.namespace}/${sliceName(shadowName(imported.service.name), container)}`,
+    );
+    return slice?.endpoints?.some(({ addresses }) => addresses.includes(address)) ?? false;
+  });
+}
+
+/** Services that the rules name in their own namespace: the answer depends on them. */
+function localServices({ rules, service }: Import, world: World): unknown[] {
+  const all = rules?.spec.http?.rules ?? [];
+  const refs = all.flatMap(({ backendRefs = [], filters = [] }) => [
+    ...backendRefs,
+    ...filters.flatMap(({ requestMirror }) => (requestMirror === undefined ? [] : [requestMirror.backendRef])),
+  ]);
+  return refs.map(({ name }) => world.home.Service.get(`${service.namespace}/${name}`));
+}
+
+/** Names of dummies that some route names, a user's or ours. */
+function namedDummies(world: World, sides: ReadonlyMap<string, ImportSide>): ReadonlySet<string> {
+  const named = new Set<string>();
+  const look = (route: ObjectTypes["HTTPRoute"]): void => {
+    for (const { backendRefs = [] } of route.spec.rules ?? []) {
+      for (const { name, namespace } of backendRefs) if (namespace === dummyNamespace) named.add(name);
+    }
+  };
+  for (const { routes } of sides.values()) routes.forEach(look);
+  for (const route of world.home.HTTPRoute.values()) if (!isOurs(route)) look(route);
+  return named;
+}
+

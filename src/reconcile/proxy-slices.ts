@@ -1,0 +1,79 @@
+/**
+ * EndpointSlices that say where the traffic of a selector-less Service of ours really goes, and beside them the deprecated
+ * Endpoints object with the same addresses while a setting asks for it.
+ */
+import type { DesiredObject, ServiceRef } from "../model/desired.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
+import { labels } from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import { metadataOf, typeOf } from "./owners.ts";
+
+/** One port of a Service and the addresses behind it. */
+export interface PortTargets {
+  /** Name of the Service's port, if it has one. */
+  readonly portName: string | undefined;
+  readonly appProtocol?: string | undefined;
+  readonly targets: readonly { readonly address: string; readonly port: number }[];
+}
+
+/** Whose traffic it is. */
+export interface SliceIdentity {
+  readonly namespace: string;
+  /** Name of the Service. */
+  readonly name: string;
+  readonly cause: ServiceRef;
+  readonly owner: OwnerReference | undefined;
+}
+
+/** Name of the slice that holds a Service's addresses at one target port. Unique: EndpointSlices' names may be longer than a Service's. */
+export const sliceName = (service: string, port: number): string => `${service}-ipv4-${port}`;
+
+/** An EndpointSlice holds at most this many. */
+const maxEndpoints = 1000;
+
+/** The slices of a Service: one for each target port that has addresses; and the Endpoints object, if asked for. */
+export function proxySlices(identity: SliceIdentity, ports: readonly PortTargets[], legacyEndpoints: boolean): DesiredObject[] {
+  const groups = ports.flatMap(({ portName, appProtocol, targets }) =>
+    [...Map.groupBy(targets, ({ port }) => port)]
+      .sort(([a], [b]) => a - b)
+      .map(([port, group]) => ({
+        port: { name: portName ?? "", protocol: "TCP", port, ...(appProtocol === undefined ? {} : { appProtocol }) },
+        addresses: [...new Set(group.map(({ address }) => address))].sort(compare).slice(0, maxEndpoints),
+      })),
+  );
+  const { namespace, name, cause, owner } = identity;
+  const objects: DesiredObject[] = groups.map(({ port, addresses }) => ({
+    kind: "EndpointSlice",
+    object: {
+      ...typeOf("EndpointSlice"),
+      metadata: metadataOf({
+        namespace,
+        name: sliceName(name, port.port),
+        cause,
+        owner,
+        labels: { [labels.kubeServiceName]: name, [labels.sliceManagedBy]: labels.managedByValue },
+      }),
+      addressType: "IPv4",
+      ports: [port],
+      endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+    },
+  }));
+  if (legacyEndpoints && groups.length > 0) {
+    objects.push({
+      kind: "Endpoints",
+      object: {
+        ...typeOf("Endpoints"),
+        metadata: metadataOf({ namespace, name, cause, owner, labels: { [labels.skipMirror]: "true" } }),
+        subsets: groups.map(({ port, addresses }) => ({
+          addresses: addresses.map((ip) => ({ ip })),
+          ports: [{ ...port, ...(port.name === "" ? { name: undefined } : {}) }].map(withoutUndefined),
+        })),
+      },
+    });
+  }
+  return objects;
+}
+
+function withoutUndefined(port: object): object {
+  return Object.fromEntries(Object.entries(port).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,248 @@
+/**
+ * Statuses of everything but Gateways and routes: what became of each object of a user, with the reason and what to do.
+ * An object that does not stand yet gets no status.
+ */
+import { reasons, types } from "../api/conditions.ts";
+import { objectKey, type DesiredStatus, type ObjectKey } from "../model/desired.ts";
+import type { KindName } from "../model/kinds.ts";
+import type { Condition } from "../model/kube-object.ts";
+import { ingressPool, shadowName, systemNamespace } from "../model/names.ts";
+import { compare, sortedEntries } from "../model/order.ts";
+import { messageOf, type Problem } from "../model/problem.ts";
+import type { World } from "../model/world.ts";
+import { condition, unless, type Finding } from "./conditions.ts";
+import type { HomeExport } from "./exports.ts";
+import type { Gathered } from "./gather-imports.ts";
+import { home } from "./gateway-directory.ts";
+import type { Import, ImportSide } from "./import-side.ts";
+import type { Merged } from "./imports.ts";
+import { isOurs } from "./owners.ts";
+import { policyConditions } from "./policy-status.ts";
+import { carriageOf } from "./protocols.ts";
+import { clusterIPsOf } from "./shadow-services.ts";
+import type { PolicySet } from "./wan-policies.ts";
+
+/** What statuses are made of. */
+export interface StatusInput {
+  readonly world: World;
+  readonly policies: PolicySet;
+  readonly exports: ReadonlyMap<string, HomeExport>;
+  readonly gathered: Gathered;
+  readonly sides: ReadonlyMap<string, ImportSide>;
+  /** Objects that are somebody else's, by the service that asked for them. */
+  readonly taken: ReadonlyMap<string, readonly string[]>;
+  /** What is wrong with gateways' addresses that peers advertise. */
+  readonly directoryProblems: readonly Problem[];
+}
+
+/** All statuses. */
+export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
+  const statuses = new Map<ObjectKey, DesiredStatus>();
+  const put = (kind: KindName, key: string, conditions: readonly Condition[], fields?: Readonly<Record<string, unknown>>): void => {
+    statuses.set(objectKey(kind, key), { kind, key, form: "Conditions", conditions, ...(fields === undefined ? {} : { fields }) });
+  };
+  const { world, policies } = input;
+  for (const policy of policies.all) put("WANPolicy", policy.metadata.name, policyConditions(policy, policies, world.peers));
+  for (const [key, homeExport] of sortedEntries(input.exports)) put("ServiceExport", key, exportConditions(key, homeExport, input));
+  for (const imported of input.gathered.imports) {
+    const mcs = world.home.McsServiceImport.get(imported.key);
+    if (mcs === undefined || !isOurs(mcs)) continue;
+    put("McsServiceImport", imported.key, mcsConditions(imported, input, mcs.metadata.generation), {
+      clusters: exporters(imported.merged, world.homeId).map((cluster) => ({ cluster })),
+    });
+  }
+  const imports = new Map(input.gathered.imports.map((imported) => [imported.key, imported]));
+  for (const [key, rules] of sortedEntries(world.home.ServiceImport)) {
+    if (rules.metadata.deletionTimestamp !== undefined) continue;
+    put("ServiceImport", key, rulesConditions(key, imports.get(key), { input, generation: rules.metadata.generation }));
+  }
+  const advertisement = `${systemNamespace}/${ingressPool}`;
+  const pool = world.home.GatewayAdvertisement.get(advertisement);
+  if (pool !== undefined && isOurs(pool)) {
+    const accepted = { status: "True", reason: reasons.Accepted, message: "Peers can reach these gateways." } as const;
+    const peersUsable = {
+      status: "True",
+      reason: reasons.Accepted,
+      message: "The addresses that peers advertise can be used.",
+    } as const;
+    put("GatewayAdvertisement", advertisement, [
+      condition(types.Accepted, accepted, pool.metadata.generation),
+      condition("PeersUsable", unless(input.directoryProblems, peersUsable), pool.metadata.generation),
+    ]);
+  }
+  return statuses;
+}
+
+function exporters(merged: Merged, homeId: string | undefined): string[] {
+  return merged.members
+    .flatMap(({ cluster }) => (cluster === home ? (homeId === undefined ? [] : [homeId]) : [cluster]))
+    .sort(compare);
+}
+
+function exportConditions(key: string, homeExport: HomeExport, input: StatusInput): Condition[] {
+  const { generation } = homeExport.serviceExport.metadata;
+  const { invalid, advertisement, choice, problems } = homeExport;
+  if (invalid !== undefined || advertisement === undefined) {
+    const finding = unless(invalid === undefined ? [] : [invalid], { status: "False", reason: reasons.NoService, message: "" });
+    const pending = { status: "False", reason: reasons.Failed, message: "The export is not valid: nothing is exported." } as const;
+    return [condition(types.Valid, finding, generation), condition(types.Ready, pending, generation)];
+  }
+  const merged = input.gathered.merged.get(key);
+  const valid = { status: "True", reason: reasons.Valid, message: messageOf(problems) } as const;
+  return [
+    condition(types.Valid, valid.message === "" ? { ...valid, message: "The Service can be exported." } : valid, generation),
+    condition(types.Ready, exportReady(key, input), generation),
+    condition(types.Conflict, conflict(merged?.conflicts ?? []), generation),
+    condition(
+      types.Classified,
+      classified(
+        advertisement.type === "Headless",
+        "problem" in choice ? choice.problem : undefined,
+        "policy" in choice ? choice.policy : "",
+      ),
+      generation,
+    ),
+  ];
+}
+
+function exportReady(key: string, { world, taken, gathered }: StatusInput): Finding {
+  const foreign = taken.get(key) ?? [];
+  if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
+  if (world.homeId === undefined) {
+    return {
+      status: "Unknown",
+      reason: reasons.Pending,
+      message: "This cluster has no id yet. Create the ClusterProperty cluster.clusterset.k8s.io.",
+    };
+  }
+  const standing = world.home.ServiceAdvertisement.get(key);
+  if (standing === undefined) return { status: "False", reason: reasons.Pending, message: "The advertisement to peers is not written yet." };
+  const renamed = gathered.imports.find((imported) => imported.key === key)?.dummies.renamed ?? [];
+  return { status: "True", reason: reasons.Exported, message: `Peers can import the service.${renamedWords(renamed)}` };
+}
+
+const notOurs = (foreign: readonly string[]): string =>
+  `${foreign.join(", ")} ${foreign.length === 1 ? "is" : "are"} not mc-wan's, and left alone. Rename or delete what stands there.`;
+
+const renamedWords = (renamed: readonly string[]): string =>
+  renamed.length === 0 ? "" : ` An older export holds the plain names of its dummy Services; they are called ${renamed.join(", ")}.`;
+
+function conflict(conflicts: readonly Problem[]): Finding {
+  return conflicts.length === 0
+    ? { status: "False", reason: reasons.NoConflicts, message: "All exporters agree." }
+    : { status: "True", reason: conflicts.map(({ reason }) => reason).join(","), message: messageOf(conflicts) };
+}
+
+function classified(headless: boolean, problem: Problem | undefined, policy: string): Finding {
+  if (headless) {
+    return {
+      status: "False",
+      reason: reasons.Headless,
+      message: "Clients connect to the pods of a headless service past the gateways: no WANPolicy can be applied.",
+    };
+  }
+  return unless(problem === undefined ? [] : [problem], {
+    status: "True",
+    reason: reasons.Classified,
+    message: `WANPolicy "${policy}" holds where no rule says otherwise.`,
+  });
+}
+
+function mcsConditions(imported: Import, input: StatusInput, generation: number | undefined): Condition[] {
+  const { merged, choice, dummies } = imported;
+  return [
+    condition(types.Ready, mcsReady(imported, input), generation),
+    condition(
+      types.Classified,
+      classified(merged.type === "Headless", "problem" in choice ? choice.problem : undefined, "policy" in choice ? choice.policy : ""),
+      generation,
+    ),
+    condition(types.PortsSupported, portsSupported(merged, dummies.taken), generation),
+  ];
+}
+
+function mcsReady({ key, service, merged, dummies }: Import, { world, taken, sides }: StatusInput): Finding {
+  const foreign = taken.get(key) ?? [];
+  if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
+  const ready = { status: "True", reason: reasons.Ready } as const;
+  if (merged.type === "Headless") return { ...ready, message: "The service's pods are published." };
+  if (!merged.members.some(({ spec }) => spec.ipFamilies.includes("IPv4"))) {
+    return { status: "False", reason: reasons.IPFamilyNotSupported, message: "Only IPv4 is supported, and no exporter has it." };
+  }
+  const shadow = world.home.Service.get(`${service.namespace}/${shadowName(service.name)}`);
+  if (clusterIPsOf(shadow).length === 0) {
+    return { status: "False", reason: reasons.Pending, message: `The Service "${shadowName(service.name)}" has no IP yet.` };
+  }
+  const { ipChanged } = sides.get(key) ?? {};
+  if (ipChanged !== undefined) return { ...ready, ...ipChanged };
+  return { ...ready, message: `The service is reached as "${shadowName(service.name)}".${renamedWords(dummies.renamed)}` };
+}
+
+function portsSupported(merged: Merged, taken: readonly string[]): Finding {
+  const problems: Problem[] = [];
+  for (const port of merged.ports) {
+    const carriage = carriageOf(port);
+    const words = `Port ${port.port}/${port.protocol}${port.name === undefined ? "" : ` ("${port.name}")`}`;
+    if (carriage === "None") problems.push({ reason: reasons.UnsupportedProtocol, message: `${words} can't be carried: only HTTP, gRPC and TCP cross the WAN.` });
+    if (carriage === "TCP") {
+      problems.push({
+        reason: reasons.UnsupportedProtocol,
+        message: `${words} is TCP, which this version does not carry yet: connections to it are refused. If it speaks HTTP, say so with appProtocol: http.`,
+      });
+    }
+  }
+  if (taken.length > 0) {
+    problems.push({ reason: reasons.NotOurs, message: notOurs(taken.map((name) => `Service "mc-wan/${name}"`)) });
+  }
+  return unless(merged.type === "Headless" ? [] : problems, { status: "True", reason: reasons.Supported, message: "Every port can be carried." });
+}
+
+function rulesConditions(
+  key: string,
+  imported: Import | undefined,
+  { input, generation }: { readonly input: StatusInput; readonly generation: number | undefined },
+): Condition[] {
+  const side = input.sides.get(key);
+  if (imported === undefined || side === undefined) {
+    const nobody = {
+      status: "False",
+      reason: reasons.NoExport,
+      message: `No cluster exports the service "${key}". Create a ServiceExport for it, or correct the name.`,
+    } as const;
+    return [condition(types.Accepted, nobody, generation)];
+  }
+  const spec = imported.rules?.spec;
+  const foreign = input.taken.get(key) ?? [];
+  const refusals: Problem[] = [
+    ...side.refusals,
+    ...(foreign.length > 0 ? [{ reason: reasons.NotOurs, message: notOurs(foreign) }] : []),
+    ...(spec?.http !== undefined && imported.httpPorts.length === 0
+      ? [{ reason: reasons.NoMatchingPort, message: "The service has no HTTP port for the http rules." }]
+      : []),
+    ...(spec?.tcp !== undefined
+      ? [{ reason: reasons.UnsupportedProtocol, message: "spec.tcp is not followed by this version: TCP ports are closed." }]
+      : []),
+  ];
+  const accepted = { status: "True", reason: reasons.Accepted, message: "The rules are followed." } as const;
+  const resolved = { status: "True", reason: reasons.ResolvedRefs, message: "Every backend was found." } as const;
+  const byName = {
+    status: "False",
+    reason: reasons.OnlyByName,
+    message: "Until mutual TLS is on, the rules bind only clients that use the imported name.",
+  } as const;
+  return [
+    condition(types.Accepted, unless(refusals, accepted), generation),
+    condition(types.ResolvedRefs, unless(side.unresolved, resolved), generation),
+    condition(types.Programmed, programmed(imported, input.world), generation),
+    condition(types.Enforced, byName, generation),
+  ];
+}
+
+/** As the import's Gateway says. */
+function programmed({ service }: Import, world: World): Finding {
+  const gateway = world.home.Gateway.get(`${service.namespace}/${shadowName(service.name)}`);
+  const said = gateway?.status?.conditions?.find(({ type }) => type === types.Programmed);
+  return said?.status === "True" && said.observedGeneration === gateway?.metadata.generation
+    ? { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." }
+    : { status: "False", reason: reasons.Pending, message: said?.message ?? "No gateway has acknowledged the rules yet." };
+}
