@@ -73,7 +73,14 @@ export type ClusterProperty = CustomObject<
 >;
 
 const stringMap = { type: "object", additionalProperties: { type: "string" } };
-const conditions = { type: "array", items: { type: "object", required: ["type", "status"] } };
+const conditions = {
+  type: "array",
+  items: {
+    type: "object",
+    required: ["type", "status"],
+    properties: { type: { type: "string" }, status: { enum: ["True", "False", "Unknown"] } },
+  },
+};
 
 /** A ServiceExport from outside, or all that is wrong with it. */
 export const parseServiceExport: (input: unknown) => Parsed<ServiceExport> = parserOf<ServiceExport>({
