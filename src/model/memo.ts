@@ -3,25 +3,46 @@
  * arguments alone) while work is done only for what changed.
  */
 
+interface Remembered<T> {
+  readonly dependencies: readonly unknown[];
+  readonly value: T;
+  /** The last pass that asked for it. */
+  pass: number;
+}
+
 /** Remembers the last result per key, and gives it again while every dependency is identical (`Object.is`). */
 export class KeyedMemo<T> {
-  #previous = new Map<string, { readonly dependencies: readonly unknown[]; readonly value: T }>();
-  #current = new Map<string, { readonly dependencies: readonly unknown[]; readonly value: T }>();
+  readonly #entries = new Map<string, Remembered<T>>();
+  #pass = 0;
+  /** How many entries the present pass has asked for. */
+  #asked = 0;
 
-  /** The value for a key: remembered if no dependency changed, else computed. */
-  get(key: string, dependencies: readonly unknown[], compute: () => T): T {
-    const known = this.#current.get(key) ?? this.#previous.get(key);
-    const same =
-      known?.dependencies.length === dependencies.length &&
-      dependencies.every((dependency, index) => Object.is(dependency, known.dependencies[index]));
-    const entry = same ? known : { dependencies, value: compute() };
-    this.#current.set(key, entry);
-    return entry.value;
+  /** The value for a key: remembered if no dependency changed, else computed (and told what it was before, if known). */
+  get(key: string, dependencies: readonly unknown[], compute: (previous: T | undefined) => T): T {
+    const known = this.#entries.get(key);
+    if (known !== undefined && areSame(known.dependencies, dependencies)) {
+      if (known.pass !== this.#pass) this.#asked++;
+      known.pass = this.#pass;
+      return known.value;
+    }
+    const value = compute(known?.value);
+    if (this.#entries.get(key)?.pass !== this.#pass) this.#asked++;
+    this.#entries.set(key, { dependencies, value, pass: this.#pass });
+    return value;
   }
 
   /** Ends a pass: keys that were not asked for since the last call are forgotten. */
   endPass(): void {
-    this.#previous = this.#current;
-    this.#current = new Map();
+    if (this.#asked < this.#entries.size) {
+      for (const [key, { pass }] of this.#entries) if (pass !== this.#pass) this.#entries.delete(key);
+    }
+    this.#pass++;
+    this.#asked = 0;
   }
+}
+
+function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (!Object.is(a[index], b[index])) return false;
+  return true;
 }

@@ -8,7 +8,6 @@ import type { ServedGateway } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
-import type { Store } from "../model/world.ts";
 import { gatewayGroup } from "./gateway-api.ts";
 import type { GatewayListener, HTTPRoute, ParentRef } from "./gateway-api.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
@@ -48,18 +47,18 @@ export function parentGateway(parentRef: ParentRef, route: HTTPRoute): string | 
   return group === gatewayGroup && kind === "Gateway" ? keyOf({ namespace, name }) : undefined;
 }
 
-/** Attaches a route to a Gateway that at least one of its parentRefs names. */
+/** Attaches a route, of the given namespace, to a Gateway that at least one of its parentRefs names. */
 export function attach(
   route: HTTPRoute,
   target: AttachTarget,
-  namespaces: Store<ObjectTypes["Namespace"]>,
+  namespace: ObjectTypes["Namespace"] | undefined,
 ): Attached {
   const key = keyOf(target.served.gateway.metadata);
   const parents: ParentOutcome[] = [];
   const attached = new Map<JudgedListener, Attachment>();
   for (const parentRef of route.spec.parentRefs ?? []) {
     if (parentGateway(parentRef, route) !== key) continue;
-    const found = attachParent(route, { target, parentRef, namespaces });
+    const found = attachParent(route, { target, parentRef, namespace });
     if ("reason" in found) {
       parents.push({ parentRef, problem: found });
       continue;
@@ -80,10 +79,11 @@ const noReadyListeners: Problem = {
 interface Parent {
   readonly target: AttachTarget;
   readonly parentRef: ParentRef;
-  readonly namespaces: Store<ObjectTypes["Namespace"]>;
+  /** The route's. */
+  readonly namespace: ObjectTypes["Namespace"] | undefined;
 }
 
-function attachParent(route: HTTPRoute, { target, parentRef, namespaces }: Parent): readonly Attachment[] | Problem {
+function attachParent(route: HTTPRoute, { target, parentRef, namespace }: Parent): readonly Attachment[] | Problem {
   const { served, listeners } = target;
   const named = listeners.filter(
     ({ listener }) =>
@@ -93,7 +93,7 @@ function attachParent(route: HTTPRoute, { target, parentRef, namespaces }: Paren
     return { reason: reasons.NoMatchingParent, message: "The Gateway has no listener of that sectionName and port." };
   }
   const routeNamespace = route.metadata.namespace ?? "";
-  const routeLabels = namespaces.get(routeNamespace)?.metadata.labels ?? {};
+  const routeLabels = namespace?.metadata.labels ?? {};
   const open = named.filter(({ listener, takesHttpRoutes }) => {
     const home = served.gateway.metadata.namespace ?? "";
     return takesHttpRoutes && allowsNamespace(listener, { isSame: routeNamespace === home, labels: routeLabels });

@@ -21,6 +21,8 @@ export interface ServiceClusterSpec {
   readonly form: "Service";
   readonly name: string;
   readonly service: ServiceRef;
+  /** `namespace/name` of the Service. */
+  readonly serviceKey: string;
   readonly port: number;
   /** Speaks HTTP/2 without TLS (h2c) instead of HTTP/1.1. */
   readonly isHttp2: boolean;
@@ -47,6 +49,10 @@ export type ClusterSpec = ServiceClusterSpec | WanClusterSpec | HomeFirstCluster
 
 /** A backendRef (or the target of a mirror) with everything that decides where it leads. */
 export interface BackendQuery {
+  /** Another query with the same key is the same query. */
+  readonly key: string;
+  /** `namespace/name` of the target. */
+  readonly targetKey: string;
   readonly fromNamespace: string;
   readonly group: string;
   readonly kind: string;
@@ -67,37 +73,31 @@ type ServicePort = NonNullable<NonNullable<ObjectTypes["Service"]["spec"]>["port
 
 export function createBackends(): StartBackends {
   const grants = new KeyedMemo<ReferenceGrants>();
-  const specs = new KeyedMemo<ClusterSpec>();
-  const problems = new KeyedMemo<Problem>();
+  const answers = new KeyedMemo<ClusterSpec | Problem>();
 
   return (world, desired) => {
-    for (const memo of [grants, specs, problems]) memo.endPass();
+    grants.endPass();
+    answers.endPass();
     const granted = grants.get("", [desired.referenceGrants], () => new ReferenceGrants(desired.referenceGrants));
     const services = world.home.Service;
-
-    const same = <T extends ClusterSpec>(spec: T, dependencies: readonly unknown[]): T =>
-      specs.get(spec.name, dependencies, () => spec) as T;
-
-    const closed = (reason: string, message: string): Problem =>
-      problems.get(`${reason} ${message}`, [], () => ({ reason, message }));
 
     const serviceSpec = (service: ServiceRef, port: ServicePort, role: "service" | "home"): ServiceClusterSpec => {
       const isHttp2 = speaksHttp2(port);
       const name = `${role}/${service.namespace}/${service.name}/${port.port}`;
-      const spec = { form: "Service", name, service, port: port.port, isHttp2, listsNotReady: role === "home" } as const;
-      return same(spec, [isHttp2]);
+      const serviceKey = `${service.namespace}/${service.name}`;
+      const listsNotReady = role === "home";
+      return { form: "Service", name, service, serviceKey, port: port.port, isHttp2, listsNotReady };
     };
 
     const resolveDummy = (name: string, backend: WanBackend, wanPort: string | undefined): ClusterSpec | Problem => {
-      const remote = same({ form: "Wan", name: `wan/${name}`, dummy: name } as const, []);
+      const remote: WanClusterSpec = { form: "Wan", name: `wan/${name}`, dummy: name };
       if (backend.home === undefined) return remote;
       const { home } = backend;
       const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];
       const port = wanPort === undefined && ports.length === 1 ? ports[0] : ports.find((one) => String(one.port) === wanPort);
       // Without its port the home cluster can't take part; its peers still know what the header means.
       if (port === undefined) return remote;
-      const child = serviceSpec(home, port, "home");
-      return same({ form: "HomeFirst", name: `wan/${name}/${port.port}`, home: child, remote } as const, [child, remote]);
+      return { form: "HomeFirst", name: `wan/${name}/${port.port}`, home: serviceSpec(home, port, "home"), remote };
     };
 
     const resolveService = ({ namespace, name, port }: BackendQuery): ClusterSpec | Problem => {
@@ -116,20 +116,49 @@ export function createBackends(): StartBackends {
       return closed(reasons.BackendNotFound, `${wanted} Service ${namespace}/${name}.`);
     };
 
-    return (query) => {
+    const answer = (query: BackendQuery): ClusterSpec | Problem => {
       const { group, kind, namespace, name } = query;
       if (group !== "" || kind !== "Service") {
         return closed(reasons.InvalidKind, `Backends of kind ${kind} in group "${group}" are not supported: name a Service.`);
       }
       if (!granted.allows(query)) {
-        return closed(reasons.RefNotPermitted, `No ReferenceGrant lets HTTPRoutes of namespace ${query.fromNamespace} name Service ${namespace}/${name}.`);
+        return closed(
+          reasons.RefNotPermitted,
+          `No ReferenceGrant lets HTTPRoutes of namespace ${query.fromNamespace} name Service ${namespace}/${name}.`,
+        );
       }
       if (namespace !== dummyNamespace) return resolveService(query);
       const backend = desired.wanBackends.get(name);
       if (backend !== undefined) return resolveDummy(name, backend, query.wanPort);
       return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
     };
+
+    return (query) => {
+      const isDummy = query.namespace === dummyNamespace;
+      const backend = isDummy ? desired.wanBackends.get(query.name) : undefined;
+      const home = backend?.home;
+      const service = services.get(home === undefined ? query.targetKey : `${home.namespace}/${home.name}`);
+      return answers.get(query.key, [granted, backend, service], (previous) => {
+        const found = answer(query);
+        return previous !== undefined && isSameAnswer(previous, found) ? previous : found;
+      });
+    };
   };
+}
+
+/** Endpoints, labels and the like of a target change without changing the answer: routes then stay as they are. */
+function isSameAnswer(a: ClusterSpec | Problem, b: ClusterSpec | Problem): boolean {
+  if ("reason" in a || "reason" in b) {
+    return "reason" in a && "reason" in b && a.reason === b.reason && a.message === b.message;
+  }
+  const isHttp2 = (spec: ClusterSpec): boolean =>
+    spec.form === "HomeFirst" ? spec.home.isHttp2 : spec.form === "Service" && spec.isHttp2;
+  return a.name === b.name && isHttp2(a) === isHttp2(b);
+}
+
+/** A reference that leads nowhere. */
+function closed(reason: string, message: string): Problem {
+  return { reason, message };
 }
 
 /** Whether a Service's port says that it speaks HTTP/2 without TLS: appProtocol, else the prefix of its name. */

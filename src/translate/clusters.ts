@@ -89,7 +89,9 @@ export class Clusters {
 
   /** The Envoy cluster of a spec. Those that it is made of have specs of their own: see {@link withParts}. */
   of(spec: ClusterSpec): Cluster {
-    return this.#memo.get(spec.name, [spec], () => (spec.form === "HomeFirst" ? aggregate(spec) : edsCluster(spec)));
+    // The name says everything else.
+    const isHttp2 = spec.form === "Service" && spec.isHttp2;
+    return this.#memo.get(spec.name, [isHttp2], () => (spec.form === "HomeFirst" ? aggregate(spec) : edsCluster(spec)));
   }
 }
 

@@ -46,11 +46,10 @@ export class Endpoints {
       const backend = this.#wanBackends.get(spec.dummy);
       return this.#memo.get(spec.name, [backend], () => assignmentOfWan(spec, backend));
     }
-    const key = `${spec.service.namespace}/${spec.service.name}`;
-    const slices = this.#slices.get(key) ?? [];
-    const ports = this.#services.get(key)?.spec?.ports ?? [];
+    const slices = this.#slices.get(spec.serviceKey) ?? [];
+    const ports = this.#services.get(spec.serviceKey)?.spec?.ports ?? [];
     const portName = ports.find(({ port }) => port === spec.port)?.name ?? "";
-    return this.#memo.get(spec.name, [spec, portName, ...slices], () => assignmentOfService(spec, portName, slices));
+    return this.#memo.get(spec.name, [portName, ...slices], () => assignmentOfService(spec, portName, slices));
   }
 }
 

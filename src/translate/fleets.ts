@@ -55,7 +55,7 @@ export class Fleets {
   readonly #endpoints = new Endpoints();
   readonly #tables = new RouteTables();
   readonly #listeners = new KeyedMemo<Listener>();
-  readonly #virtualHosts = new KeyedMemo<VirtualHost>();
+  readonly #virtualHosts = new KeyedMemo<KeyedMemo<VirtualHost>>();
   readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
@@ -131,9 +131,9 @@ export class Fleets {
       // Names of listeners that clash are nobody's: they don't fall to a wider listener.
       const clashing = gateway.listeners.filter((one) => one.conflict !== undefined && one.containerPort === port);
       hosting.push(...clashing.map(({ hostname }) => ({ hostname, routes: [] })));
-      const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) =>
-        this.#virtualHosts.get(`${name} ${host}`, dependencies, make),
-      );
+      const memo = this.#virtualHosts.get(name, [], () => new KeyedMemo<VirtualHost>());
+      memo.endPass();
+      const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) => memo.get(host, dependencies, make));
       parts.ports.set(name, { name, port, routeTable: name, role: "Client" });
       parts.tables.set(name, this.#tables.of(name, "Client", hosts));
     }
@@ -172,7 +172,8 @@ export class Fleets {
       if (spec.form !== "HomeFirst") endpoints.push([name, this.#endpoints.of(spec)]);
     }
     const lists = [listeners, sortedEntries(tables), clusters, endpoints, sortedEntries(gateways)] as const;
-    const dependencies = lists.flatMap((list) => [list.length, ...list.flat()]);
+    // What a list holds says its names.
+    const dependencies = lists.flatMap((list) => [list.length, ...list.map(([, item]) => item)]);
     return this.#configs.get(fleet, dependencies, () => ({
       listeners: new Map(lists[0]),
       routes: new Map(lists[1]),
@@ -207,6 +208,6 @@ function ingressRoutes(route: RouteAtGateway, poolPorts: number): HostedRoute[] 
 
 function collectSpecs(routes: readonly HostedRoute[], { specs }: FleetParts): void {
   for (const { translated } of routes) {
-    for (const spec of translated.clusters.flatMap(withParts)) specs.set(spec.name, spec);
+    for (const spec of translated.clusters) for (const part of withParts(spec)) specs.set(part.name, part);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { reasons } from "../api/conditions.ts";
 import type { Problem } from "../model/problem.ts";
+import { parentGateway } from "./attach.ts";
 import type { BackendQuery } from "./backends.ts";
 import { durationMs } from "./duration.ts";
 import { readFilters } from "./filters.ts";
@@ -42,6 +43,8 @@ export interface ReadRoute {
   readonly matchProblems: readonly Problem[];
   /** Whether it depends on the port of the listener. */
   readonly hasRedirect: boolean;
+  /** Keys (`namespace/name`) of the Gateways that it names, each once. */
+  readonly gateways: readonly string[];
   /** Every reference, in order. */
   readonly queries: readonly BackendQuery[];
 }
@@ -52,7 +55,8 @@ export function readRoute(route: HTTPRoute): ReadRoute {
   const rules = (route.spec.rules ?? [{}]).map((rule) => readRule(rule, route.metadata.namespace ?? "", matchProblems));
   const queries = rules.flatMap(({ backends, mirrors }) => [...backends, ...mirrors].map(({ query }) => query));
   const hasRedirect = rules.some(({ filters }) => filters.redirect !== undefined);
-  return { route, rules, matchProblems, hasRedirect, queries };
+  const gateways = (route.spec.parentRefs ?? []).map((parentRef) => parentGateway(parentRef, route));
+  return { route, rules, matchProblems, hasRedirect, gateways: [...new Set(gateways.filter((key) => key !== undefined))], queries };
 }
 
 function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): ReadRule {
@@ -84,14 +88,13 @@ function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): Read
   return { matches, filters, backends, mirrors, requestTimeoutMs, backendTimeoutMs, problems };
 }
 
-function queryOf(ref: Pick<BackendRef, "group" | "kind" | "name" | "namespace" | "port">, namespace: string, wanPort: string | undefined): BackendQuery {
-  return {
-    fromNamespace: namespace,
-    group: ref.group ?? "",
-    kind: ref.kind ?? "Service",
-    namespace: ref.namespace ?? namespace,
-    name: ref.name,
-    port: ref.port,
-    wanPort,
-  };
+function queryOf(
+  ref: Pick<BackendRef, "group" | "kind" | "name" | "namespace" | "port">,
+  fromNamespace: string,
+  wanPort: string | undefined,
+): BackendQuery {
+  const { group = "", kind = "Service", namespace = fromNamespace, name, port } = ref;
+  const targetKey = `${namespace}/${name}`;
+  const key = [fromNamespace, group, kind, targetKey, port, wanPort].join(" ");
+  return { key, targetKey, fromNamespace, group, kind, namespace, name, port, wanPort };
 }

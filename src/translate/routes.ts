@@ -56,7 +56,8 @@ export interface TranslatedRoute {
   readonly refProblems: readonly Problem[];
 }
 
-type Resolutions = ReadonlyMap<BackendQuery, ClusterSpec | Problem>;
+/** Where each reference leads. */
+export type Resolutions = ReadonlyMap<BackendQuery, ClusterSpec | Problem | undefined>;
 type Action = Route["action"];
 
 /** What a rule does with its requests. */

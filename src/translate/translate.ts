@@ -11,91 +11,91 @@ import type { FleetConfig, GatewayVerdict, RouteVerdict, Translation } from "../
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { compare, sortedEntries } from "../model/order.ts";
+import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
-import { attach, parentGateway } from "./attach.ts";
+import { attach } from "./attach.ts";
 import type { AttachTarget, Attached } from "./attach.ts";
 import { createBackends } from "./backends.ts";
-import type { ResolveBackend } from "./backends.ts";
+import type { ClusterSpec, ResolveBackend } from "./backends.ts";
 import { Fleets } from "./fleets.ts";
 import type { LoadedGateway, RouteAtGateway } from "./fleets.ts";
-import type { HTTPRoute } from "./gateway-api.ts";
 import { judgeListeners } from "./listeners.ts";
+import type { JudgedListener } from "./listeners.ts";
 import { readRoute } from "./read-route.ts";
 import type { ReadRoute } from "./read-route.ts";
 import { translateRoute } from "./routes.ts";
 import type { Place, TranslatedRoute } from "./routes.ts";
 import { gatewayVerdict, routeVerdicts } from "./verdicts.ts";
+import type { CountedListener } from "./verdicts.ts";
+
+/** An HTTPRoute, read, with its translations by place; lives until the object changes. */
+interface RouteUnit {
+  readonly read: ReadRoute;
+  readonly translations: Map<number | string, { readonly resolved: readonly (ClusterSpec | Problem)[]; readonly translated: TranslatedRoute }>;
+}
+
+/** What is remembered of a Gateway, by the keys of the routes that name it. */
+interface GatewayUnit {
+  readonly attached: KeyedMemo<Attached>;
+  readonly verdicts: KeyedMemo<readonly RouteVerdict[]>;
+}
 
 /** Makes a translator that remembers its last pass. */
 export function createTranslate(): (world: World, desired: Desired) => Translation {
   const fleets = new Fleets();
   const startBackends = createBackends();
   const targets = new KeyedMemo<AttachTarget>();
-  const attachments = new KeyedMemo<Attached>();
-  const reads = new KeyedMemo<ReadRoute>();
-  const translations = new KeyedMemo<TranslatedRoute>();
+  const gatewayUnits = new KeyedMemo<GatewayUnit>();
+  const routeUnits = new KeyedMemo<RouteUnit>();
   const gatewayVerdicts = new KeyedMemo<GatewayVerdict>();
-  const verdictsOfRoutes = new KeyedMemo<readonly RouteVerdict[]>();
-  const memos = [targets, attachments, reads, translations, gatewayVerdicts, verdictsOfRoutes];
 
-  const translatorOf = (key: string, route: HTTPRoute, resolve: ResolveBackend): ((place: Place) => TranslatedRoute) => {
-    const read = reads.get(key, [route], () => readRoute(route));
-    const found = read.queries.map((query) => [query, resolve(query)] as const);
-    const resolved = found.map(([, spec]) => spec);
-    return (place) => {
-      // Only redirects depend on the port: all other routes are the same at every listener.
-      const listenerPort = read.hasRedirect ? place.listenerPort : 0;
-      const needed = { ...place, listenerPort };
-      return translations.get(`${key} ${listenerPort} ${place.arrivalPorts?.join(",") ?? ""}`, [read, ...resolved], () =>
-        translateRoute(read, new Map(found), needed),
-      );
-    };
+  /** The Gateways of a World, with no routes yet. */
+  const openGateways = (desired: Desired): ReadonlyMap<string, OpenGateway> => {
+    const open = desired.gateways.map((served): [string, OpenGateway] => {
+      const key = keyOf(served.gateway.metadata);
+      const target = targets.get(key, [served.gateway, served.pooled], () => ({ served, listeners: judgeListeners(served) }));
+      const unit = gatewayUnits.get(key, [], () => ({ attached: new KeyedMemo(), verdicts: new KeyedMemo() }));
+      unit.attached.endPass();
+      unit.verdicts.endPass();
+      return [key, { key, served, target, unit, routes: [] }];
+    });
+    return new Map(open);
   };
 
   return (world, desired) => {
-    for (const memo of memos) memo.endPass();
+    for (const memo of [targets, gatewayUnits, routeUnits, gatewayVerdicts]) memo.endPass();
     fleets.startPass(world, desired);
     const resolve = startBackends(world, desired);
-    const gateways = new Map(
-      desired.gateways.map((served) => [keyOf(served.gateway.metadata), { served, routes: [] as RouteAtGateway[] }]),
-    );
-    const targetOf = (key: string, served: ServedGateway): AttachTarget =>
-      targets.get(key, [served.gateway, served.pooled], () => ({ served, listeners: judgeListeners(served) }));
+    const gateways = openGateways(desired);
 
     const httpRoutes = new Map<string, readonly RouteVerdict[]>();
     for (const [key, route] of sortedEntries(desired.httpRoutes)) {
-      const named = new Set((route.spec.parentRefs ?? []).map((parentRef) => parentGateway(parentRef, route) ?? ""));
-      const parents = [...named].flatMap((gatewayKey) => {
-        const gateway = gateways.get(gatewayKey);
-        return gateway === undefined ? [] : [{ gatewayKey, gateway, target: targetOf(gatewayKey, gateway.served) }];
-      });
+      const unit = routeUnits.get(key, [route], () => ({ read: readRoute(route), translations: new Map() }));
+      const parents = unit.read.gateways.flatMap((gateway) => gateways.get(gateway) ?? []);
       if (parents.length === 0) continue;
-      const translate = translatorOf(key, route, resolve);
-      const verdicts = parents.map(({ gatewayKey, gateway, target }) => {
-        const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
-        const attached = attachments.get(`${key} ${gatewayKey}`, [route, target, namespace], () =>
-          attach(route, target, world.home.Namespace),
-        );
+      const translate = translator(unit, resolve);
+      const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
+      const verdicts = parents.map((gateway) => {
+        const { target } = gateway;
+        const attached = gateway.unit.attached.get(key, [route, target, namespace], () => attach(route, target, namespace));
         gateway.routes.push({ key, attachments: attached.attachments, translate });
-        const [first] = target.listeners;
-        const translated = translate({ listenerPort: first?.listener.port ?? 0 });
-        return verdictsOfRoutes.get(`${key} ${gatewayKey}`, [attached, translated], () => routeVerdicts(attached.parents, translated));
+        const translated = translate({ listenerPort: target.listeners[0]?.listener.port ?? 0 });
+        return gateway.unit.verdicts.get(key, [attached, translated], () => routeVerdicts(attached.parents, translated));
       });
-      httpRoutes.set(key, verdicts.flat());
+      const [only] = verdicts;
+      httpRoutes.set(key, verdicts.length === 1 && only !== undefined ? only : verdicts.flat());
     }
 
     const byFleet = new Map<FleetName, LoadedGateway[]>();
     const verdictsByGateway = new Map<string, GatewayVerdict>();
-    for (const [key, { served, routes }] of sortedEntries(gateways)) {
-      const { listeners } = targetOf(key, served);
+    for (const [key, { served, target, routes }] of sortedEntries(gateways)) {
+      const { listeners } = target;
       const loaded = { served, listeners, routes };
       const fleet = byFleet.get(served.fleet);
       if (fleet === undefined) byFleet.set(served.fleet, [loaded]);
       else fleet.push(loaded);
-      const counts = new Map(listeners.map((listener) => [listener, 0]));
-      for (const { listener } of routes.flatMap((route) => route.attachments)) counts.set(listener, (counts.get(listener) ?? 0) + 1);
-      const counted = listeners.map((judged) => ({ judged, attachedRoutes: counts.get(judged) ?? 0 }));
-      const dependencies = [listeners, ...counts.values()];
+      const counted = countRoutes(listeners, routes);
+      const dependencies = [listeners, ...counted.map(({ attachedRoutes }) => attachedRoutes)];
       verdictsByGateway.set(
         key,
         gatewayVerdicts.get(key, dependencies, () => gatewayVerdict(served.gateway.metadata.generation, counted)),
@@ -106,4 +106,37 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       .map(([name, loaded]): [FleetName, FleetConfig] => [name, fleets.of(name, loaded)]);
     return { config: { fleets: new Map(configs) }, verdicts: { gateways: verdictsByGateway, httpRoutes } };
   };
+}
+
+/** A Gateway while its routes are being found. */
+interface OpenGateway {
+  readonly key: string;
+  readonly served: ServedGateway;
+  readonly target: AttachTarget;
+  readonly unit: GatewayUnit;
+  readonly routes: RouteAtGateway[];
+}
+
+/** Translates a route for a place, or gives what was made of the same answers before. */
+function translator({ read, translations }: RouteUnit, resolve: ResolveBackend): (place: Place) => TranslatedRoute {
+  const resolved = read.queries.map(resolve);
+  return (place) => {
+    // Only redirects depend on the listener's port: all other routes are the same at every listener.
+    const listenerPort = read.hasRedirect ? place.listenerPort : 0;
+    const key = place.arrivalPorts === undefined ? listenerPort : `${listenerPort} ${place.arrivalPorts.join(",")}`;
+    const known = translations.get(key);
+    if (known?.resolved.every((answer, index) => answer === resolved[index]) === true) return known.translated;
+    const answers = new Map(read.queries.map((query, index) => [query, resolved[index]]));
+    const translated = translateRoute(read, answers, { ...place, listenerPort });
+    translations.set(key, { resolved, translated });
+    return translated;
+  };
+}
+
+function countRoutes(listeners: readonly JudgedListener[], routes: readonly RouteAtGateway[]): readonly CountedListener[] {
+  const counts = new Map<JudgedListener, number>();
+  for (const { attachments } of routes) {
+    for (const { listener } of attachments) counts.set(listener, (counts.get(listener) ?? 0) + 1);
+  }
+  return listeners.map((judged) => ({ judged, attachedRoutes: counts.get(judged) ?? 0 }));
 }

@@ -47,16 +47,21 @@ export function virtualHosts(
   const groups = new Map<string, { readonly domains: string[]; readonly levels: Levels }>();
   const add = (domain: string, levels: Levels): void => {
     if (taken.has(domain)) return;
-    const signature = levels.map((routes) => routes.map(({ id }) => id).join(" ")).join("\n");
+    const [only] = levels;
+    const signature =
+      levels.length === 1 && only?.length === 1
+        ? (only[0]?.id ?? "")
+        : levels.map((routes) => routes.map(({ id }) => id).join("\n")).join("\n\n");
     const group = groups.get(signature);
     if (group === undefined) groups.set(signature, { domains: [domain], levels });
     else group.domains.push(domain);
   };
   for (const listener of byHostname.values()) {
     const own = ownRoutes(listener, byHostname);
+    const wildcards = new Set([...own.keys()].filter((name) => name.startsWith(anyHost)));
     for (const [domain, routes] of own) {
-      const wider = wildcardsAbove(domain).flatMap((wildcard) => own.get(wildcard) ?? []);
-      add(domain, wider.length === 0 ? [routes] : [routes, ...wildcardsAbove(domain).map((name) => own.get(name) ?? [])]);
+      const wider = wildcards.size === 0 ? [] : wildcardsAbove(domain).filter((name) => wildcards.has(name));
+      add(domain, [routes, ...wider.map((name) => own.get(name) ?? [])]);
     }
     // Without this, requests for the listener's names would go to a wider listener.
     if (listeners.length > 1 && listener.hostname !== anyHost && !own.has(listener.hostname)) add(listener.hostname, []);
@@ -78,14 +83,19 @@ function ownRoutes(
   const own = new Map<string, HostedRoute[]>();
   for (const route of listener.routes) {
     for (const hostname of route.hostnames) {
-      const owner = [hostname, ...wildcardsAbove(hostname)].find((name) => byHostname.has(name));
-      if (owner !== listener.hostname) continue;
+      const isOwner = byHostname.size === 1 || ownerOf(hostname, byHostname) === listener.hostname;
+      if (!isOwner) continue;
       const routes = own.get(hostname);
       if (routes === undefined) own.set(hostname, [route]);
       else routes.push(route);
     }
   }
   return own;
+}
+
+/** The hostname of the most specific listener for a name. */
+function ownerOf(hostname: string, byHostname: ReadonlyMap<string, HostingListener>): string | undefined {
+  return [hostname, ...wildcardsAbove(hostname)].find((name) => byHostname.has(name));
 }
 
 function virtualHost(name: string, domains: readonly string[], levels: Levels): VirtualHost {
