@@ -241,6 +241,6 @@ describe("a lab of two clusters", function () {
     );
     await lab.stop();
     expect(processesNaming(runDir)).to.deep.equal([]);
-    expect(existsSync(lab.kubeconfig)).to.equal(false);
+    expect(existsSync(runDir)).to.equal(false);
   });
 });

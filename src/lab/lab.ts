@@ -20,13 +20,13 @@ import { launch, openApiServerSockets } from "./launcher.ts";
 import { checkedIds, makePlan, writePlan, type PlanOptions } from "./make-plan.ts";
 import {
   childrenOf,
-  clearRunDir,
   defaultRunDir,
   gone,
   identify,
   isRunning,
   makeRunDir,
   readState,
+  removeRunDir,
   withRunDirLock,
   writeState,
   type LabState,
@@ -168,7 +168,7 @@ export class Lab {
   async stop(): Promise<void> {
     await withRunDirLock(this.runDir, async () => {
       await endProcesses(this.#state);
-      await clearRunDir(this.runDir);
+      await removeRunDir(this.runDir);
     });
   }
 
@@ -236,7 +236,7 @@ export async function endLab(runDir: string = defaultRunDir()): Promise<boolean>
     const state = readState(runDir);
     const up = state !== undefined && isRunning(state.process);
     if (state !== undefined) await endProcesses(state);
-    await clearRunDir(runDir);
+    await removeRunDir(runDir);
     return up;
   });
 }

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { chmod, mkdir, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, realpath, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir, userInfo } from "node:os";
 import { join, resolve } from "node:path";
@@ -117,6 +117,12 @@ export async function clearRunDir(runDir: string): Promise<void> {
     ...names.filter((entry) => entry === MARKER),
   ])
     await remove(join(runDir, name));
+}
+
+/** Empties a run folder and takes it away. Where something holds the folder itself (a mount, a foreign file) it stays, empty. */
+export async function removeRunDir(runDir: string): Promise<void> {
+  await clearRunDir(runDir);
+  await rmdir(runDir).catch(() => undefined);
 }
 
 /**

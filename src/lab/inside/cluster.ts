@@ -58,11 +58,14 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
   const [first, rest] = [lab.crds.filter(isServiceImport), lab.crds.filter((crd) => !isServiceImport(crd))];
   await Promise.all([...first, ...dnsObjects(cluster.plan)].map((placed) => apply(api, placed)));
   if (lab.plan.nodes) start(nodeAgentProgram(lab.plan, cluster));
-  start(controllerManagerProgram(lab.plan, cluster));
   const served = until(async () => (await api.call("GET", SERVICE_IMPORTS)) !== undefined).then(() => {
     start(corednsProgram(lab.plan, cluster));
   });
-  await Promise.all([served, ...rest.map((placed) => apply(api, placed))]);
+  // kube-controller-manager gives up when the API server is not healthy within 10 s, which a busy machine may need.
+  const healthy = until(async () => await isHealthy(api)).then(() => {
+    start(controllerManagerProgram(lab.plan, cluster));
+  });
+  await Promise.all([served, healthy, ...rest.map((placed) => apply(api, placed))]);
   await Promise.all(
     clusterProperties(cluster.plan).map((placed) => until(async () => await apply(api, placed))),
   );
@@ -79,6 +82,12 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
     }),
   ]);
   return api;
+}
+
+/** /healthz answers with text; any other status than 200 is thrown. */
+async function isHealthy(api: KubeApi): Promise<true> {
+  for await (const _ of api.lines("/healthz", AbortSignal.timeout(5_000)));
+  return true;
 }
 
 function isServiceImport({ path }: PlacedObject): boolean {

@@ -19,16 +19,19 @@ export interface ProgramSpec {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-const RESTART_DELAY_MS = 1_000;
+const RESTART_DELAY_MS = 500;
+/** How often a program may end while the lab is coming up: on a busy machine some give up waiting for others. */
+const STARTING_RESTARTS = 4;
 
 /** All programs of a lab. */
 export class Programs {
   readonly #logDir: string;
   readonly #inheritedDescriptors: number;
   readonly #onRestart: (name: string, how: string) => void;
+  readonly #exits = new Map<string, number>();
   #strict = true;
   #fail: (error: Error) => void = () => undefined;
-  /** Rejects when a program ends while the lab is coming up; never fulfils. */
+  /** Rejects when a program keeps ending while the lab is coming up; never fulfils. */
   readonly failed: Promise<never>;
 
   constructor(options: {
@@ -45,7 +48,7 @@ export class Programs {
     this.failed.catch(() => undefined);
   }
 
-  /** From now on a program that ends is started again instead of failing the lab. */
+  /** From now on no program fails the lab, however often it ends: it is started again. */
   tolerateExits(): void {
     this.#strict = false;
   }
@@ -82,7 +85,9 @@ export class Programs {
   }
 
   #ended(spec: ProgramSpec, how: string): void {
-    if (this.#strict) {
+    const exits = (this.#exits.get(spec.name) ?? 0) + 1;
+    this.#exits.set(spec.name, exits);
+    if (this.#strict && exits > STARTING_RESTARTS) {
       this.#fail(
         new Error(`${spec.name} ended (${how}): ${lastLine(join(this.#logDir, `${spec.name}.log`))}`),
       );
@@ -97,7 +102,7 @@ export class Programs {
 
 function lastLine(file: string): string {
   try {
-    return readFileSync(file, "utf8").trimEnd().split("\n").at(-1) ?? "";
+    return readFileSync(file, "utf8").trimEnd().split("\n").at(-1)?.slice(0, 300) ?? "";
   } catch {
     return "no log";
   }
