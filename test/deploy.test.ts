@@ -1,0 +1,256 @@
+/** deploy/ and examples/ on a real API server: they can be applied, and the accounts may do what they have to and no more. */
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "chai";
+import { parseAllDocuments } from "yaml";
+import { kinds } from "../src/model/kinds.ts";
+import type { KindInfo, KindName } from "../src/model/kinds.ts";
+import { labels, ownerCrd, systemNamespace } from "../src/model/names.ts";
+import { homeKinds, peerKinds } from "../src/model/world.ts";
+import { apiRequest } from "./api-request.ts";
+import type { ApiRequest } from "./api-request.ts";
+import { startKubeApiServer, startTimeoutMs } from "./kube-api-server.ts";
+import type { KubeApiServer } from "./kube-api-server.ts";
+
+const root = join(import.meta.dirname, "..");
+const controller = `system:serviceaccount:${systemNamespace}:mc-wan-controller`;
+const peer = `system:serviceaccount:${systemNamespace}:mc-wan-peer`;
+
+/** Kinds of which the controller writes objects in any namespace. */
+const written: readonly KindName[] = [
+  "Service",
+  "Endpoints",
+  "EndpointSlice",
+  "ServiceAccount",
+  "Deployment",
+  "PodDisruptionBudget",
+  "Gateway",
+  "HTTPRoute",
+  "ReferenceGrant",
+  "McsServiceImport",
+  "ServiceAdvertisement",
+  "GatewayAdvertisement",
+];
+
+/** Kinds whose status it writes. */
+const withStatus: readonly KindName[] = [
+  "GatewayClass",
+  "Gateway",
+  "HTTPRoute",
+  "ServiceExport",
+  "McsServiceImport",
+  "WANPolicy",
+  "ServiceImport",
+  "GatewayAdvertisement",
+];
+
+interface Access {
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string;
+  readonly verb: string;
+  readonly namespace?: string;
+  readonly name?: string;
+}
+
+const accessTo = ({ apiVersion, plural }: KindInfo, verb: string): Access => ({
+  group: apiVersion.includes("/") ? (apiVersion.split("/", 1)[0] ?? "") : "",
+  resource: plural,
+  verb,
+});
+const said = (access: Access): string => Object.values(access).join(" ");
+
+describe("deploy and examples on a real API server", function () {
+  this.timeout(startTimeoutMs);
+  let server: KubeApiServer;
+  let request: ApiRequest;
+  const run = (...args: string[]): Promise<string> => server.kubectl.run(server.context, args);
+  const may = async (user: string, access: Access): Promise<boolean> => {
+    const groups = [
+      "system:serviceaccounts",
+      `system:serviceaccounts:${systemNamespace}`,
+      "system:authenticated",
+    ];
+    const { body } = await request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {
+      apiVersion: "authorization.k8s.io/v1",
+      kind: "SubjectAccessReview",
+      spec: { user, groups, resourceAttributes: access },
+    });
+    return (body["status"] as { allowed: boolean }).allowed;
+  };
+  const refused = async (user: string, accesses: readonly Access[]): Promise<string[]> => {
+    const answers = await Promise.all(
+      accesses.map(async (access) => [said(access), await may(user, access)] as const),
+    );
+    return answers.filter(([, isAllowed]) => !isAllowed).map(([access]) => access);
+  };
+
+  before(async () => {
+    server = await startKubeApiServer();
+    request = apiRequest(server);
+    for (const api of ["gateway-api", "mcs-api", "about-api"]) {
+      await run("apply", "--server-side", "-k", join(root, "crds", api));
+    }
+    await run("wait", "--for=condition=Established", "crd", "--all");
+    await run("apply", "--server-side", "-k", join(root, "deploy"));
+    await run("wait", "--for=condition=Established", "crd", "--all");
+  });
+  after(async () => {
+    await server.stop();
+  });
+
+  it("can be applied again without a change", async () => {
+    await run("diff", "--server-side", "-k", join(root, "deploy"));
+  });
+
+  it("lets the controller read every kind of the World, everywhere", async () => {
+    const accesses = homeKinds.flatMap((kind) =>
+      ["list", "watch"].map((verb) => ({
+        ...accessTo(kinds[kind], verb),
+        ...(kind === "CustomResourceDefinition" ? { name: ownerCrd } : {}),
+      })),
+    );
+    expect(await refused(controller, accesses)).to.deep.equal([]);
+  });
+
+  it("lets the controller write what it makes and the status of what it judges", async () => {
+    const accesses = [
+      ...written.flatMap((kind) => ["create", "patch", "delete"].map((verb) => accessTo(kinds[kind], verb))),
+      ...withStatus.map((kind) => ({ ...accessTo(kinds[kind], "patch"), subresource: "status" })),
+      { group: "", resource: "events", verb: "create" },
+      { group: "events.k8s.io", resource: "events", verb: "create" },
+    ];
+    expect(await refused(controller, accesses)).to.deep.equal([]);
+  });
+
+  it("lets the controller read Secrets and hold the Lease in its own namespace, and only there", async () => {
+    const own = [
+      ...["get", "list", "watch"].map((verb) => ({ group: "", resource: "secrets", verb })),
+      ...["get", "create", "update", "patch"].map((verb) => ({
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verb,
+      })),
+    ];
+    expect(
+      await refused(
+        controller,
+        own.map((access) => ({ ...access, namespace: systemNamespace })),
+      ),
+    ).to.deep.equal([]);
+    for (const namespace of ["default", "kube-system", "mc-wan", ""]) {
+      expect(
+        await refused(
+          controller,
+          own.map((access) => ({ ...access, namespace })),
+        ),
+      ).to.have.length(own.length);
+    }
+  });
+
+  it("keeps the controller from what belongs to others", async () => {
+    const accesses: Access[] = [
+      ...[
+        "Namespace",
+        "Node",
+        "Pod",
+        "GatewayClass",
+        "ServiceExport",
+        "ClusterProperty",
+        "WANPolicy",
+        "ServiceImport",
+      ].flatMap((kind) =>
+        ["create", "patch", "update", "delete"].map((verb) => accessTo(kinds[kind as KindName], verb)),
+      ),
+      ...["create", "patch", "delete", "list"].map((verb) => accessTo(kinds.CustomResourceDefinition, verb)),
+      ...["create", "patch", "update", "delete"].map((verb) => ({
+        ...accessTo(kinds.Secret, verb),
+        namespace: systemNamespace,
+      })),
+      ...written.map((kind) => accessTo(kinds[kind], "deletecollection")),
+      { group: "", resource: "pods", subresource: "exec", verb: "create" },
+      { group: "", resource: "serviceaccounts", subresource: "token", verb: "create" },
+      { group: "rbac.authorization.k8s.io", resource: "clusterroles", verb: "patch" },
+      { group: "rbac.authorization.k8s.io", resource: "clusterroles", verb: "escalate" },
+      { group: "", resource: "users", verb: "impersonate" },
+    ];
+    expect(await refused(controller, accesses)).to.deep.equal(accesses.map(said));
+  });
+
+  it("lets a peer read policies and advertisements and nothing else", async () => {
+    const reads = (kind: KindName): Access[] =>
+      ["get", "list", "watch"].map((verb) => accessTo(kinds[kind], verb));
+    expect(await refused(peer, peerKinds.flatMap(reads))).to.deep.equal([]);
+    const others = (Object.keys(kinds) as KindName[]).filter(
+      (kind) => !(peerKinds as readonly KindName[]).includes(kind),
+    );
+    const rest = [
+      ...others.flatMap(reads),
+      ...peerKinds.flatMap((kind) =>
+        ["create", "update", "patch", "delete"].map((verb) => accessTo(kinds[kind], verb)),
+      ),
+      { ...accessTo(kinds.Secret, "get"), namespace: systemNamespace, name: "mc-wan-peer-token" },
+    ];
+    expect(await refused(peer, rest)).to.deep.equal(rest.map(said));
+  });
+
+  it("has Pods that the strictest Pod Security standard admits", async () => {
+    const deployment = await server.kubectl.json(server.context, [
+      "get",
+      "deployment",
+      "-n",
+      systemNamespace,
+      "mc-wan-controller",
+    ]);
+    await admitPod(deployment);
+  });
+
+  it("never carries the label by which the controller knows what it may remove", async () => {
+    const text = await run("kustomize", join(root, "deploy"));
+    const all = parseAllDocuments(text).map(
+      (document) => document.toJS() as { metadata: { labels?: Record<string, string> } },
+    );
+    expect(all).to.have.length.above(20);
+    for (const { metadata } of all) {
+      expect(metadata.labels).to.not.have.property(labels.managedBy);
+      expect(metadata.labels).to.include({ "app.kubernetes.io/part-of": "mc-wan" });
+    }
+  });
+
+  for (const example of readdirSync(join(root, "examples"))) {
+    it(`takes the example ${example}, whose Pods the strictest Pod Security standard admits`, async () => {
+      const folder = join(root, "examples", example);
+      for (const role of ["all", "exporter", "consumer"])
+        await run("apply", "--server-side", "-k", join(folder, role));
+      const list = (await server.kubectl.json(server.context, ["get", "deployments", "-A"])) as {
+        items: unknown[];
+      };
+      for (const deployment of list.items) await admitPod(deployment);
+      for (const role of ["consumer", "exporter"]) await run("delete", "-k", join(folder, role));
+    });
+  }
+
+  it("is what the READMEs of the examples apply", () => {
+    for (const example of readdirSync(join(root, "examples"))) {
+      const text = readFileSync(join(root, "examples", example, "README.md"), "utf8");
+      for (const role of ["all", "exporter", "consumer"])
+        expect(text).to.include(`apply --server-side -k ${role}`);
+    }
+  });
+
+  /** Pod Security is judged on Pods, of which there are none without controllers: one is made of the template. */
+  async function admitPod(deployment: unknown): Promise<void> {
+    const { spec } = deployment as { spec: { template: { metadata: object; spec: object } } };
+    const { status, message } = await request(
+      "POST",
+      `/api/v1/namespaces/${systemNamespace}/pods?dryRun=All`,
+      {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { ...spec.template.metadata, name: "try" },
+        spec: { ...spec.template.spec, serviceAccountName: undefined },
+      },
+    );
+    expect(status, message).to.equal(201);
+  }
+});
