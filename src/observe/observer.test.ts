@@ -1,0 +1,221 @@
+import { expect } from "chai";
+import type { KubeClient } from "../drivers/kube/kube-client.ts";
+import { KubeClient as Client } from "../drivers/kube/kube-client.ts";
+import { homeAccess, peerAccess } from "../drivers/kube/kubeconfig.ts";
+import { realTiming } from "../drivers/timing/real-timing.ts";
+import { kinds } from "../model/kinds.ts";
+import { labels, systemNamespace } from "../model/names.ts";
+import type { Settings, World } from "../model/world.ts";
+import { create, createNamespace, eventually, startHomeCluster } from "../../test/home-cluster.ts";
+import type { HomeCluster } from "../../test/home-cluster.ts";
+import { keptLog, keptMetrics } from "../../test/quiet.ts";
+import type { KeptLog, KeptMetrics } from "../../test/quiet.ts";
+import { startRelay } from "../../test/relay.ts";
+import type { Relay } from "../../test/relay.ts";
+import { Observer } from "./observer.ts";
+
+const settings: Settings = {
+  envoyImage: "envoy",
+  xdsAddress: { host: "xds", port: 18000 },
+  dummyEndpoints: "All",
+  legacyEndpoints: true,
+  poolReplicas: 2,
+};
+
+interface Running {
+  readonly observer: Observer;
+  readonly worlds: World[];
+  readonly log: KeptLog;
+  readonly metrics: KeptMetrics;
+  /** The newest World. */
+  world(): World | undefined;
+}
+
+describe("an Observer at a real API server", function () {
+  this.timeout(60_000);
+  let home: HomeCluster;
+  let ended: (() => Promise<void>)[] = [];
+
+  before(async () => {
+    home = await startHomeCluster();
+    await createNamespace(home.client, "shop");
+  });
+  after(async () => {
+    await home.stop();
+  });
+  afterEach(async () => {
+    for (const end of ended.reverse()) await end();
+    ended = [];
+  });
+
+  function observe(reader: KubeClient, changes: { peerGraceMs?: number } = {}): Running {
+    const worlds: World[] = [];
+    const log = keptLog();
+    const metrics = keptMetrics();
+    const observer = new Observer({
+      home: reader,
+      connectPeer: async (kubeconfig) => {
+        const access = await peerAccess(Buffer.from(kubeconfig.reveal(), "base64"));
+        return "server" in access ? new Client(access) : access;
+      },
+      settings,
+      clusterId: "east",
+      timing: realTiming,
+      log,
+      metrics,
+      publish: (world) => worlds.push(world),
+      ...changes,
+    });
+    observer.start();
+    ended.push(() => observer.stop());
+    return { observer, worlds, log, metrics, world: () => worlds.at(-1) };
+  }
+
+  async function relayed(): Promise<{ relay: Relay; client: KubeClient }> {
+    const relay = await startRelay(Number(new URL(home.api.url).port));
+    ended.push(() => relay.close());
+    const access = await homeAccess({ kubeconfig: home.api.kubeconfigFile });
+    return { relay, client: new Client({ ...access, server: new URL(`https://127.0.0.1:${relay.port}`) }) };
+  }
+
+  async function service(name: string): Promise<void> {
+    await create(home.client, kinds.Service, {
+      metadata: { name, namespace: "shop" },
+      spec: { ports: [{ port: 80 }] },
+    });
+  }
+
+  function peerKubeconfig(server: string, token = home.api.token): string {
+    return JSON.stringify({
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [
+        {
+          name: "c",
+          cluster: {
+            server,
+            "certificate-authority-data": Buffer.from(home.api.authority).toString("base64"),
+          },
+        },
+      ],
+      users: [{ name: "u", user: { token } }],
+      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+      "current-context": "x",
+    });
+  }
+
+  async function peerSecret(name: string, id: string, kubeconfig: string): Promise<void> {
+    await create(home.client, kinds.Secret, {
+      metadata: { name, namespace: systemNamespace, labels: { [labels.peer]: id } },
+      stringData: { kubeconfig },
+    });
+    ended.push(async () => {
+      const found = await home.client.get(kinds.Secret, { namespace: systemNamespace, name });
+      if (found !== undefined)
+        await home.client.delete(kinds.Secret, found.metadata, { uid: found.metadata.uid ?? "" });
+    });
+  }
+
+  it("publishes a World once every kind was listed, and keeps the identity of all that didn't change", async () => {
+    const { worlds, world } = observe(await home.connect());
+    const first = await eventually(world, (seen) => seen !== undefined);
+    expect(worlds).to.have.length(1);
+    expect(first?.homeId).to.equal("east");
+    expect([...(first?.home.Namespace.keys() ?? [])]).to.include("shop");
+
+    await service("one");
+    const second = await eventually(world, (seen) => seen?.home.Service.has("shop/one") ?? false);
+    expect(second?.home.Namespace).to.equal(first?.home.Namespace);
+    expect(second?.home.Service.get("default/kubernetes")).to.equal(
+      first?.home.Service.get("default/kubernetes"),
+    );
+    expect(second?.peers).to.equal(first?.peers);
+    expect(first?.home.Service.has("shop/one"), "an older World changed").to.equal(false);
+    expect(second?.home.Service.get("shop/one")?.metadata).not.to.have.property("managedFields");
+  });
+
+  it("sees a write within milliseconds", async () => {
+    const { world } = observe(await home.connect());
+    await eventually(world, (seen) => seen !== undefined);
+    const tookMs: number[] = [];
+    for (let round = 0; round < 20; round += 1) {
+      const name = `fast-${round}`;
+      const startedMs = performance.now();
+      const writing = service(name).then(() => performance.now());
+      await eventually(world, (seen) => seen?.home.Service.has(`shop/${name}`) ?? false);
+      const seenMs = performance.now();
+      await writing;
+      tookMs.push(seenMs - startedMs);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    tookMs.sort((a, b) => a - b);
+    process.stderr.write(
+      `      write begun → World: p50 ${tookMs[10]?.toFixed(1)} ms, max ${tookMs.at(-1)?.toFixed(1)} ms\n`,
+    );
+    expect(tookMs[10]).to.be.below(200);
+  });
+
+  it("goes on after the connection broke, without a list and without losing an event", async () => {
+    const { relay, client } = await relayed();
+    const { world, metrics, log } = observe(client);
+    await eventually(world, (seen) => seen !== undefined);
+    relay.cut();
+    await service("during-cut");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(world()?.home.Service.has("shop/during-cut")).to.equal(false);
+    expect(world()?.home.Service.size).to.be.above(0);
+    relay.open();
+    await eventually(world, (seen) => seen?.home.Service.has("shop/during-cut") ?? false);
+    expect(metrics.total("mcwan_watch_relists_total", { kind: "Service" })).to.equal(1);
+    expect(log.lines.filter(({ text }) => text.startsWith("error"))).to.deep.equal([]);
+  });
+
+  it("refuses Secrets that can't stand for a peer, one by one, and shows an unusable kubeconfig as Refused", async () => {
+    await peerSecret("own", "east", peerKubeconfig(home.api.url));
+    await peerSecret("bad-label", "Not_A_Label", peerKubeconfig(home.api.url));
+    await peerSecret("plain-http", "west", peerKubeconfig("http://127.0.0.1:1"));
+    const { world, observer } = observe(await home.connect());
+    const seen = await eventually(world, (it) => it?.peers[0]?.state === "Refused");
+    expect(seen?.peers.map(({ id }) => id)).to.deep.equal(["west"]);
+    expect(seen?.peers[0]?.problem?.message).to.contain("https");
+    expect(observer.status.refusedSecrets.map(({ problem }) => problem.reason)).to.have.members([
+      "OwnClusterId",
+      "InvalidClusterId",
+    ]);
+  });
+
+  it("follows a peer, keeps what it said when it is lost, and takes up new credentials at once", async () => {
+    const relay = await startRelay(Number(new URL(home.api.url).port));
+    ended.push(() => relay.close());
+    await create(home.client, kinds.WANPolicy, {
+      metadata: { name: "high" },
+      spec: { tunnel: "business", port: 31111 },
+    });
+    await peerSecret("west", "west", peerKubeconfig(`https://127.0.0.1:${relay.port}`, "wrong"));
+    const { world, log } = observe(await home.connect(), { peerGraceMs: 100 });
+    const unsynced = await eventually(world, (seen) => seen?.peers[0] !== undefined);
+    expect(unsynced?.peers[0]?.state).to.equal("Unsynced");
+
+    const rightMs = performance.now();
+    await home.api.kubectl.run(home.api.context, [
+      "patch",
+      "secret",
+      "west",
+      "-n",
+      systemNamespace,
+      "--type=merge",
+      "-p",
+      JSON.stringify({ stringData: { kubeconfig: peerKubeconfig(`https://127.0.0.1:${relay.port}`) } }),
+    ]);
+    const synced = await eventually(world, (seen) => seen?.peers[0]?.state === "Synced");
+    expect(performance.now() - rightMs).to.be.below(5000);
+    expect([...(synced?.peers[0]?.objects.WANPolicy.keys() ?? [])]).to.deep.equal(["high"]);
+
+    relay.cut();
+    const stale = await eventually(world, (seen) => seen?.peers[0]?.state === "Stale");
+    expect(stale?.peers[0]?.objects).to.equal(synced?.peers[0]?.objects);
+    relay.open();
+    await eventually(world, (seen) => seen?.peers[0]?.state === "Synced");
+    expect(JSON.stringify(log.lines), "a token was logged").not.to.contain(home.api.token);
+  });
+});
