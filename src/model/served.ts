@@ -18,6 +18,8 @@ export interface AdsServer {
   listening(): ReadonlyMap<string, ReadonlySet<number>>;
   /** Called after {@link acknowledgements} or {@link listening} changed. */
   onAcknowledged(callback: () => void): void;
+  /** Reports to the Lease holder at `host:port` from now on; undefined when this replica is the holder, or none is known. */
+  followLeader(address: string | undefined): void;
   /** Ends the streams and the server. */
   stop(): Promise<void>;
 }

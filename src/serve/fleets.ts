@@ -3,18 +3,25 @@
  *
  *     EnvoyConfig → publish → Snapshot per fleet → every stream of that fleet
  *
- * Holds all state of serving but the sockets. Never reads a clock: time is an argument.
+ * Holds all state of serving but the sockets. Never reads a clock: time is an argument, in milliseconds, monotonic.
  */
 import type { FleetName } from "../model/desired.ts";
-import type { Acknowledgement, EnvoyConfig, FleetConfig } from "../model/envoy-config.ts";
-import { xdsType } from "../model/xds-types.ts";
-import { acknowledgementOf } from "./acknowledgement.ts";
-import { newStream, step } from "./ads-stream.ts";
-import type { StreamRequest, StreamResponse, StreamState } from "./ads-stream.ts";
+import type { EnvoyConfig, FleetConfig } from "../model/envoy-config.ts";
+import { acknowledgementOf, publishedGateways } from "./acknowledgement.ts";
+import type { PublishedGateway } from "./acknowledgement.ts";
+import { step } from "./ads-stream.ts";
 import { addLingering, emptyLinger } from "./linger.ts";
 import type { Linger } from "./linger.ts";
+import { acceptedPorts } from "./listening.ts";
+import type { Report } from "./replica-report.ts";
 import { changesBetween, isEmptyChange, snapshotOf } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { isWaiting } from "./stream-response.ts";
+import { newStream } from "./stream-state.ts";
+import type { StreamRequest, StreamResponse, StreamState } from "./stream-state.ts";
+
+/** How long the ports of an Envoy whose stream ended still count: without a control plane it goes on (X18). */
+export const departedMs = 60_000;
 
 /** An Envoy's stream, as the server sees it. */
 export interface EnvoyStream {
@@ -27,11 +34,20 @@ export interface EnvoyStream {
 }
 
 interface Fleet {
+  /** Undefined until the fleet was published: nothing is answered before (X14). */
   config: FleetConfig | undefined;
+  /** Whether the newest configuration names the fleet: if not, it ends with its last stream. */
+  isWanted: boolean;
   /** `config` and the listeners that linger. */
   snapshot: Snapshot | undefined;
   linger: Linger;
+  gateways: ReadonlyMap<string, PublishedGateway>;
   readonly streams: Set<EnvoyStream>;
+}
+
+interface Departed {
+  readonly ports: readonly number[];
+  readonly untilMs: number;
 }
 
 /** How many resources a publication changed, over all fleets. */
@@ -39,21 +55,19 @@ export interface Publication {
   readonly changed: number;
 }
 
+/** All Envoys that are connected to this replica. */
 export class Fleets {
   readonly #fleets = new Map<FleetName, Fleet>();
+  readonly #departed = new Map<string, Departed>();
 
   /** Takes a new configuration of all fleets; a fleet that is not in it keeps its last one until its streams end. */
   publish(config: EnvoyConfig, nowMs: number): Publication {
     let changed = 0;
-    for (const [name, fleetConfig] of config.fleets) {
-      const fleet = this.#fleet(name);
-      if (fleet.config !== fleetConfig)
-        fleet.linger = addLingering(fleet.linger, { previous: fleet.config, next: fleetConfig, nowMs });
-      fleet.config = fleetConfig;
-      changed += push(fleet, nowMs);
-    }
+    for (const [name, fleetConfig] of config.fleets)
+      changed += publishTo(this.#fleet(name), fleetConfig, nowMs);
     for (const [name, fleet] of this.#fleets) {
-      if (!config.fleets.has(name) && fleet.streams.size === 0) this.#fleets.delete(name);
+      fleet.isWanted = config.fleets.has(name);
+      this.#endIfUnused(name, fleet);
     }
     return { changed };
   }
@@ -66,92 +80,127 @@ export class Fleets {
     return stream;
   }
 
+  /** Takes a stream's request and answers what may be answered. */
   request(stream: EnvoyStream, request: StreamRequest, nowMs: number): void {
-    stream.send(step(stream.state, { kind: "Request", request, nowMs }));
+    send(stream, step(stream.state, { kind: "Request", request, nowMs }));
   }
 
-  close(stream: EnvoyStream): void {
-    this.#fleets.get(stream.fleet)?.streams.delete(stream);
+  /** The stream is gone. Another stream of the same node is not touched. */
+  close(stream: EnvoyStream, nowMs: number): void {
+    const fleet = this.#fleets.get(stream.fleet);
+    if (fleet?.streams.delete(stream) !== true) return;
+    const ports = acceptedPorts(fleet.config, stream.state);
+    if (ports !== undefined) this.#departed.set(stream.node, { ports, untilMs: nowMs + departedMs });
+    this.#endIfUnused(stream.fleet, fleet);
   }
 
-  /** Lets time pass: lingering listeners end, gates that nobody opens give way. */
-  tick(nowMs: number): void {
+  /** Lets time pass: lingering listeners end, gates that nobody opens give way. True if what `report` says may differ. */
+  tick(nowMs: number): boolean {
     for (const fleet of this.#fleets.values()) {
-      if (fleet.linger.size > 0 && [...fleet.linger.values()].some(({ untilMs }) => untilMs <= nowMs)) {
+      if ([...fleet.linger.values()].some(({ untilMs }) => untilMs <= nowMs)) {
         fleet.linger = new Map([...fleet.linger].filter(([, { untilMs }]) => untilMs > nowMs));
         push(fleet, nowMs);
       }
       for (const stream of fleet.streams) {
-        if (stream.state.gateSinceMs !== undefined) stream.send(step(stream.state, { kind: "Tick", nowMs }));
+        if (isWaiting(stream.state)) send(stream, step(stream.state, { kind: "Tick", nowMs }));
       }
     }
+    const before = this.#departed.size;
+    for (const [node, { untilMs }] of this.#departed) if (untilMs <= nowMs) this.#departed.delete(node);
+    return this.#departed.size !== before;
   }
 
-  /** What Envoys of this replica have said of each Gateway, by `namespace/name`. */
-  acknowledgements(): Map<string, Acknowledgement> {
-    const result = new Map<string, Acknowledgement>();
-    for (const fleet of this.#fleets.values()) {
-      const { config, snapshot } = fleet;
+  /** What this replica's Envoys have said. */
+  report(): Report {
+    const acknowledgements: Report["acknowledgements"][number][] = [];
+    const listening: Record<string, Report["listening"][string]> = Object.create(null) as Record<
+      string,
+      never
+    >;
+    for (const [node, { ports }] of this.#departed) listening[node] = { ports, isConnected: false };
+    for (const { config, snapshot, gateways, streams, isWanted } of this.#fleets.values()) {
       if (config === undefined || snapshot === undefined) continue;
-      const states = [...fleet.streams].map(({ state }) => state);
-      for (const [gateway, resources] of config.gateways) {
-        const acknowledgement = acknowledgementOf(resources, snapshot, states);
-        if (acknowledgement !== undefined) result.set(gateway, acknowledgement);
+      for (const { node, state } of streams) {
+        const ports = acceptedPorts(config, state);
+        if (ports === undefined) continue;
+        const others = listening[node]?.isConnected === true ? listening[node].ports : [];
+        const all = [...new Set([...others, ...ports])].sort((one, other) => one - other);
+        listening[node] = { ports: all, isConnected: true };
+      }
+      if (!isWanted) continue;
+      const states = [...streams].map(({ state }) => state);
+      for (const [name, gateway] of gateways) {
+        const acknowledgement = acknowledgementOf(gateway, snapshot, states);
+        if (acknowledgement === undefined) continue;
+        const { generation } = gateway.resources;
+        acknowledgements.push({ gateway: name, generation, ...acknowledgement });
       }
     }
-    return result;
+    return { acknowledgements, listening };
   }
 
-  /** Ports on which each Envoy of this replica listens, by Pod name. */
-  listening(): Map<string, ReadonlySet<number>> {
-    const result = new Map<string, Set<number>>();
-    for (const fleet of this.#fleets.values()) {
-      for (const { node, state } of fleet.streams) {
-        const { isOpen, accepted } = state.types[xdsType.listener];
-        if (!isOpen || fleet.config === undefined) continue;
-        const ports = result.get(node) ?? new Set();
-        for (const name of accepted.keys()) {
-          const listener = fleet.config.listeners.get(name);
-          const address = listener?.address?.address;
-          if (address?.case === "socketAddress" && address.value.portSpecifier.case === "portValue") {
-            ports.add(address.value.portSpecifier.value);
-          }
-        }
-        result.set(node, ports);
-      }
-    }
-    return result;
-  }
-
-  /** Open streams by fleet, for metrics and debugging. */
+  /** Names of the Envoys that are connected, by fleet. */
   streams(): ReadonlyMap<FleetName, readonly string[]> {
     return new Map(
-      [...this.#fleets].map(([name, fleet]) => [name, [...fleet.streams].map(({ node }) => node)]),
+      [...this.#fleets].map(([name, { streams }]) => [name, [...streams].map(({ node }) => node)]),
     );
   }
 
   #fleet(name: FleetName): Fleet {
     let fleet = this.#fleets.get(name);
     if (fleet === undefined) {
-      fleet = { config: undefined, snapshot: undefined, linger: emptyLinger, streams: new Set() };
+      fleet = {
+        config: undefined,
+        isWanted: false,
+        snapshot: undefined,
+        linger: emptyLinger,
+        gateways: new Map(),
+        streams: new Set(),
+      };
       this.#fleets.set(name, fleet);
     }
     return fleet;
   }
+
+  #endIfUnused(name: FleetName, fleet: Fleet): void {
+    if (!fleet.isWanted && fleet.streams.size === 0) this.#fleets.delete(name);
+  }
+}
+
+function publishTo(fleet: Fleet, config: FleetConfig, nowMs: number): number {
+  if (fleet.config === config) return 0;
+  fleet.linger = addLingering(fleet.linger, { previous: fleet.config, next: config, nowMs });
+  fleet.config = config;
+  const changed = push(fleet, nowMs);
+  fleet.gateways = publishedGateways(fleet.gateways, config.gateways, fleet.snapshot?.number ?? 0);
+  return changed;
 }
 
 /** Makes the fleet's snapshot anew and tells its streams; gives the number of resources that changed. */
 function push(fleet: Fleet, nowMs: number): number {
-  const { config } = fleet;
+  const { config, snapshot: previous } = fleet;
   if (config === undefined) return 0;
-  const listeners = new Map(config.listeners);
-  for (const [name, { listener }] of fleet.linger) if (!listeners.has(name)) listeners.set(name, listener);
-  const snapshot = snapshotOf({ ...config, listeners });
-  const change = changesBetween(fleet.snapshot, snapshot);
-  const isFirst = fleet.snapshot === undefined;
+  const snapshot = snapshotOf(withLingering(config, fleet.linger), (previous?.number ?? 0) + 1);
+  const change = changesBetween(previous, snapshot);
+  // No change, no push (X16); the first is one even if it is empty.
+  if (isEmptyChange(change) && previous !== undefined) return 0;
   fleet.snapshot = snapshot;
-  if (isEmptyChange(change) && !isFirst) return 0;
   for (const stream of fleet.streams)
-    stream.send(step(stream.state, { kind: "Snapshot", snapshot, change, nowMs }));
+    send(stream, step(stream.state, { kind: "Snapshot", snapshot, change, nowMs }));
   return Object.values(change).reduce((sum, names) => sum + names.length, 0);
+}
+
+function withLingering(config: FleetConfig, linger: Linger): FleetConfig {
+  if (linger.size === 0) return config;
+  const listeners = new Map(config.listeners);
+  const tables = new Map(config.tables);
+  for (const [name, { listener, table }] of linger) {
+    listeners.set(name, listener);
+    tables.set(name, table);
+  }
+  return { ...config, listeners, tables };
+}
+
+function send(stream: EnvoyStream, responses: readonly StreamResponse[]): void {
+  if (responses.length > 0) stream.send(responses);
 }

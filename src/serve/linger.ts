@@ -2,10 +2,12 @@
  * Listeners that are gone from the configuration but still open for a while: a WAN policy's port changes in every
  * cluster, and requests that were sent to the old port before the others heard of the new one must still be answered.
  *
- * Only a listener whose route table stays is kept: a listener without its routes could only say no.
+ * Only a listener whose route table stays is kept (a listener without its routes could only say no), and none whose
+ * port another listener has taken.
  */
 import type { FleetConfig } from "../model/envoy-config.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import { portOf } from "./listening.ts";
 
 /** How long a listener outlives its removal, in milliseconds. */
 export const lingerMs = 10_000;
@@ -19,6 +21,7 @@ interface LingeringListener {
   readonly untilMs: number;
 }
 
+/** Nothing lingers. */
 export const emptyLinger: Linger = new Map();
 
 /** The lingering listeners after a fleet's configuration changed from `previous` to `next`. */
@@ -27,14 +30,16 @@ export function addLingering(
   change: { readonly previous: FleetConfig | undefined; readonly next: FleetConfig; readonly nowMs: number },
 ): Linger {
   const { previous, next, nowMs } = change;
-  const result = new Map<string, LingeringListener>();
-  const keep = (name: string, entry: LingeringListener): void => {
-    if (!next.listeners.has(name) && next.routes.has(entry.table)) result.set(name, entry);
-  };
-  for (const [name, entry] of linger) if (entry.untilMs > nowMs) keep(name, entry);
+  const gone = new Map<string, LingeringListener>();
+  for (const [name, entry] of linger) if (entry.untilMs > nowMs) gone.set(name, entry);
   for (const [name, listener] of previous?.listeners ?? []) {
     const table = previous?.tables.get(name);
-    if (table !== undefined) keep(name, { listener, table, untilMs: nowMs + lingerMs });
+    if (table !== undefined) gone.set(name, { listener, table, untilMs: nowMs + lingerMs });
   }
-  return result;
+  for (const name of next.listeners.keys()) gone.delete(name);
+  if (gone.size === 0) return emptyLinger;
+  const taken = new Set([...next.listeners.values()].map(portOf));
+  return new Map(
+    [...gone].filter(([, { listener, table }]) => next.routes.has(table) && !taken.has(portOf(listener))),
+  );
 }

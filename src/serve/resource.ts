@@ -5,10 +5,13 @@
  *     message → bytes of discovery.v3.Resource { name = 3, version = 1, resource = 2 (Any) }
  */
 import { createHash } from "node:crypto";
-import type { DescMessage, Message, MessageShape } from "@bufbuild/protobuf";
-import { ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Message } from "@bufbuild/protobuf";
+import { Cluster_DiscoveryType, ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { canonicalBytes } from "../model/canonical-bytes.ts";
@@ -24,27 +27,40 @@ export interface Resource {
   readonly version: string;
   /** The encoded discovery.v3.Resource. */
   readonly bytes: Uint8Array;
+  /** Name of the endpoints (of a cluster) or of the route table (of a listener) without which it is not in force. */
+  readonly needs?: string;
 }
 
 /** The types that Envoys are served. */
 export type ServedType = Exclude<XdsTypeUrl, typeof xdsType.virtualHost>;
 
-const schemas = {
-  [xdsType.cluster]: ClusterSchema,
-  [xdsType.clusterLoadAssignment]: ClusterLoadAssignmentSchema,
-  [xdsType.listener]: ListenerSchema,
-} as const;
-
 const known = new WeakMap<object, Resource>();
 const knownHosts = new WeakMap<object, Uint8Array>();
 
-/** A listener, cluster or load assignment as a resource. `name` is the one that Envoy subscribes to. */
-export function resourceOf<Type extends keyof typeof schemas>(
-  type: Type,
-  name: string,
-  message: MessageShape<(typeof schemas)[Type]>,
-): Resource {
-  return remembered(message, () => encode(type, name, canonicalBytes<DescMessage>(schemas[type], message)));
+/** A cluster. */
+export function clusterResource(name: string, cluster: Cluster): Resource {
+  return remembered(cluster, () => {
+    const { clusterDiscoveryType: discovery, edsClusterConfig } = cluster;
+    const isEds = discovery.case === "type" && discovery.value === Cluster_DiscoveryType.EDS;
+    const serviceName = edsClusterConfig?.serviceName ?? "";
+    const resource = encode(xdsType.cluster, name, canonicalBytes(ClusterSchema, cluster));
+    return isEds ? { ...resource, needs: serviceName === "" ? name : serviceName } : resource;
+  });
+}
+
+/** The endpoints of a cluster, under the name that Envoy asks for. */
+export function assignmentResource(name: string, assignment: ClusterLoadAssignment): Resource {
+  return remembered(assignment, () =>
+    encode(xdsType.clusterLoadAssignment, name, canonicalBytes(ClusterLoadAssignmentSchema, assignment)),
+  );
+}
+
+/** A listener and the route table that it names, if it does. */
+export function listenerResource(name: string, listener: Listener, table: string | undefined): Resource {
+  return remembered(listener, () => {
+    const resource = encode(xdsType.listener, name, canonicalBytes(ListenerSchema, listener));
+    return table === undefined ? resource : { ...resource, needs: table };
+  });
 }
 
 /** A route table as a resource: the bytes of its head, then those of each virtual host (field 2). */

@@ -3,7 +3,7 @@
  */
 import type { FleetConfig } from "../model/envoy-config.ts";
 import { xdsType } from "../model/xds-types.ts";
-import { resourceOf, routeResourceOf } from "./resource.ts";
+import { assignmentResource, clusterResource, listenerResource, routeResourceOf } from "./resource.ts";
 import type { Resource, ServedType } from "./resource.ts";
 
 /** The types of a snapshot in the order in which they may be added (make before break: X1 of the xDS rules). */
@@ -15,20 +15,23 @@ export const addOrder = [
 ] as const satisfies readonly ServedType[];
 export type SnapshotType = (typeof addOrder)[number];
 
-export type Snapshot = Readonly<Record<SnapshotType, ReadonlyMap<string, Resource>>>;
+/** Resources by type and name. */
+export interface Snapshot extends Readonly<Record<SnapshotType, ReadonlyMap<string, Resource>>> {
+  /** Counts the snapshots of a fleet. Never on the wire. */
+  readonly number: number;
+}
 
 /** Names that were added, changed or removed, by type. */
 export type SnapshotChange = Readonly<Record<SnapshotType, readonly string[]>>;
 
 /** Encodes what is new in a fleet's configuration; the rest comes from memory. */
-export function snapshotOf(config: FleetConfig): Snapshot {
+export function snapshotOf(config: FleetConfig, number: number): Snapshot {
   return {
-    [xdsType.cluster]: mapped(config.clusters, (name, cluster) => resourceOf(xdsType.cluster, name, cluster)),
-    [xdsType.clusterLoadAssignment]: mapped(config.endpoints, (name, assignment) =>
-      resourceOf(xdsType.clusterLoadAssignment, name, assignment),
-    ),
+    number,
+    [xdsType.cluster]: mapped(config.clusters, clusterResource),
+    [xdsType.clusterLoadAssignment]: mapped(config.endpoints, assignmentResource),
     [xdsType.listener]: mapped(config.listeners, (name, listener) =>
-      resourceOf(xdsType.listener, name, listener),
+      listenerResource(name, listener, config.tables.get(name)),
     ),
     [xdsType.routeConfiguration]: mapped(config.routes, routeResourceOf),
   };

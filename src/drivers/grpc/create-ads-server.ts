@@ -1,0 +1,161 @@
+/**
+ * The Envoy side as one thing: ADS, replica reports and their sum, on one port.
+ *
+ *     publish ─→ Fleets ⇄ Envoys
+ *                  └→ own report ─┬─ leader: + reports of followers → acknowledgements, listening
+ *                                 └─ follower: → the leader
+ */
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { UnavailableError } from "../../model/errors.ts";
+import type { Log } from "../../model/log.ts";
+import type { Metrics } from "../../model/metrics.ts";
+import type { AdsServer } from "../../model/served.ts";
+import { departedMs, Fleets } from "../../serve/fleets.ts";
+import type { Publication } from "../../serve/fleets.ts";
+import { mergeReports } from "../../serve/replica-report.ts";
+import type { Merged } from "../../serve/replica-report.ts";
+import { adsDefinition, createAdsService } from "./ads-service.ts";
+import { createReportReceiver, reportDefinition } from "./replica-report.ts";
+import { startReporting } from "./report-sender.ts";
+import type { Reporting } from "./report-sender.ts";
+
+/** Largest request, in bytes: a reconnecting Envoy lists all that it holds (X13). */
+const maxRequestBytes = 32 * 1024 * 1024;
+const tickMs = 500;
+/** Acknowledgements come in bursts: they are summed up once per so many milliseconds. */
+const coalesceMs = 10;
+/** How long streams have to end by themselves when the server stops. */
+const drainMs = 2_000;
+
+export interface AdsServerOptions {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Address and port to listen on, `0.0.0.0:18000`; port 0 takes a free one. */
+  readonly listen: string;
+  /** This replica's name among the others: its Pod's. */
+  readonly replica: string;
+  /** After about so long a connection ends (±10 %), so that Envoys spread over replicas. Never, if it isn't given. */
+  readonly maxConnectionAgeMs?: number;
+}
+
+/** {@link AdsServer} with what its composition may want beyond the interface. */
+export interface ReplicatedAdsServer extends AdsServer {
+  publish(config: Parameters<AdsServer["publish"]>[0]): Publication;
+}
+
+/** Makes the server; it listens after `start()`. */
+export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer {
+  const { log, metrics, replica } = options;
+  const nowMs = (): number => performance.now();
+  const fleets = new Fleets();
+  const callbacks: (() => void)[] = [];
+  let merged: Merged = mergeReports([]);
+  let mergedText = { acknowledgements: "", listening: "" };
+  let timer: NodeJS.Timeout | undefined;
+  let reporting: { readonly address: string; readonly sender: Reporting } | undefined;
+
+  const sumUp = (): void => {
+    timer = undefined;
+    reporting?.sender.changed();
+    const next = mergeReports([fleets.report(), ...receiver.reports()]);
+    const text = {
+      acknowledgements: JSON.stringify([...next.acknowledgements]),
+      listening: JSON.stringify([...next.listening].map(([pod, ports]) => [pod, [...ports]])),
+    };
+    const isSame = {
+      acknowledgements: text.acknowledgements === mergedText.acknowledgements,
+      listening: text.listening === mergedText.listening,
+    };
+    mergedText = text;
+    merged = {
+      acknowledgements: isSame.acknowledgements ? merged.acknowledgements : next.acknowledgements,
+      listening: isSame.listening ? merged.listening : next.listening,
+    };
+    if (isSame.acknowledgements && isSame.listening) return;
+    for (const callback of callbacks) callback();
+  };
+  const onChange = (): void => {
+    timer ??= setTimeout(sumUp, coalesceMs);
+  };
+  const receiver = createReportReceiver({ onChange, departedMs });
+  const service = createAdsService({ log, metrics, fleets, onChange, nowMs });
+  const server = createServer(options.maxConnectionAgeMs);
+  server.addService(adsDefinition, { DeltaAggregatedResources: service.handler });
+  server.addService(reportDefinition, { Report: receiver.handler });
+  let ticker: NodeJS.Timeout | undefined;
+
+  return {
+    start: async () => {
+      const port = await bind(server, options.listen);
+      ticker = setInterval(() => {
+        if (fleets.tick(nowMs())) onChange();
+      }, tickMs);
+      ticker.unref();
+      return { port };
+    },
+    publish: (config) => {
+      const publication = fleets.publish(config, nowMs());
+      // A Gateway's generation may be new where no byte is.
+      onChange();
+      return publication;
+    },
+    acknowledgements: () => merged.acknowledgements,
+    listening: () => merged.listening,
+    onAcknowledged: (callback) => {
+      callbacks.push(callback);
+    },
+    followLeader: (address) => {
+      if (reporting?.address === address) return;
+      reporting?.sender.stop();
+      reporting = undefined;
+      if (address === undefined) return;
+      reporting = {
+        address,
+        sender: startReporting({ address, replica, log, current: () => fleets.report() }),
+      };
+    },
+    stop: async () => {
+      clearInterval(ticker);
+      reporting?.sender.stop();
+      reporting = undefined;
+      service.endAll();
+      await shutDown(server);
+      clearTimeout(timer);
+      receiver.stop();
+    },
+  };
+}
+
+function createServer(maxConnectionAgeMs: number | undefined): Server {
+  return new Server({
+    "grpc.max_receive_message_length": maxRequestBytes,
+    "grpc.keepalive_time_ms": 30_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    ...(maxConnectionAgeMs === undefined
+      ? {}
+      : { "grpc.max_connection_age_ms": maxConnectionAgeMs, "grpc.max_connection_age_grace_ms": drainMs }),
+  });
+}
+
+async function bind(server: Server, address: string): Promise<number> {
+  return await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+      if (error === null) resolve(port);
+      else reject(new UnavailableError(`The ADS server can't listen on ${address}.`, { cause: error }));
+    });
+  });
+}
+
+/** GOAWAY on every connection; whoever doesn't go in time is cut off. */
+async function shutDown(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const cutOff = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, drainMs);
+    server.tryShutdown(() => {
+      clearTimeout(cutOff);
+      resolve();
+    });
+  });
+}

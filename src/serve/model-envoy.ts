@@ -1,0 +1,192 @@
+/**
+ * An Envoy for tests: follows the delta protocol as Envoy does, message by message, and checks after each that no route
+ * in force names a cluster that can't answer. No clock, no network; who moves messages is the test.
+ */
+import { xdsType } from "../model/xds-types.ts";
+import type { SnapshotType } from "./snapshot.ts";
+import type { StreamRequest, StreamResponse } from "./stream-state.ts";
+
+const { cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
+const types = [cluster, clusterLoadAssignment, listener, routeConfiguration] as const;
+
+/** What a resource of the model means; its version is this as JSON. */
+export interface Meaning {
+  readonly revision: number;
+  /** Of a route table: the clusters that it names. Of a listener: its table. */
+  readonly names?: readonly string[];
+  /** The model refuses it. */
+  readonly isBad?: boolean;
+}
+
+/** The model. */
+export class ModelEnvoy {
+  /** What it holds, by type: name → version. */
+  readonly held: Record<SnapshotType, Map<string, string>> = byType(() => new Map<string, string>());
+  /** Requests that wait to be given to the server. */
+  readonly outbox: StreamRequest[] = [];
+  /** Faults seen so far. */
+  readonly faults: string[] = [];
+  /** Clusters that wait for endpoints after they came or changed. */
+  readonly warming = new Set<string>();
+  /** Clusters that have had endpoints: routes may name them. */
+  readonly usable = new Set<string>();
+  /** Resources that came though the model held that very version and had not asked. */
+  resends = 0;
+  readonly #watched: Record<SnapshotType, Set<string>> = byType(() => new Set<string>());
+  readonly #asked = new Set<string>();
+  readonly #open = new Set<SnapshotType>();
+  /** Listener → table that it serves; another one may be on its way. */
+  readonly #serving = new Map<string, string>();
+  readonly #refused = new Set<string>();
+  #hasNacked = false;
+
+  constructor() {
+    this.#request(cluster, {});
+  }
+
+  /** A new stream after the old one broke: everything is asked for again, with what is held. */
+  reconnect(): void {
+    this.outbox.length = 0;
+    const open = types.filter((type) => this.#open.has(type));
+    this.#open.clear();
+    for (const type of open) {
+      const isWildcard = type === cluster || type === listener;
+      if (!isWildcard && this.#watched[type].size === 0) continue;
+      this.#asked.clear();
+      // What was warming can't be told from what is warm, on the wire; Envoy takes the endpoints that it holds.
+      for (const name of this.held[clusterLoadAssignment].keys()) {
+        if (this.warming.delete(name)) this.usable.add(name);
+      }
+      this.#request(type, {
+        subscribe: isWildcard ? [] : [...this.#watched[type]],
+        initialVersions: new Map(this.held[type]),
+      });
+    }
+    if (!open.includes(cluster)) this.#request(cluster, {});
+  }
+
+  /** Takes a response, answers it, and follows what it brings. `early`: subscriptions go before the answer. */
+  take(response: StreamResponse, early: boolean): void {
+    const { type } = response;
+    const names = [...response.resources.map(({ name }) => name), ...response.removed];
+    if (new Set(names).size !== names.length)
+      this.faults.push(`a name twice in one response: ${names.join()}`);
+    const bad = this.#apply(response);
+    const answer = (): void => {
+      const error = bad === undefined ? {} : { error: `${bad} is bad` };
+      this.outbox.push({ ...emptyRequest, type, nonce: response.nonce, ...error });
+    };
+    if (!early) answer();
+    this.#follow(type);
+    if (early) answer();
+    this.#check();
+  }
+
+  /** Tables in force, with the clusters that they name. */
+  inForce(): readonly (readonly [string, readonly string[]])[] {
+    return [...new Set(this.#serving.values())].map((table) => {
+      const version = this.held[routeConfiguration].get(table);
+      return [table, version === undefined ? [] : (meaningOf(version).names ?? [])] as const;
+    });
+  }
+
+  #apply(response: StreamResponse): string | undefined {
+    const { type } = response;
+    const held = this.held[type];
+    let bad: string | undefined;
+    for (const { name, version } of response.resources) {
+      // Of routes and endpoints Envoy drops all that comes after the first bad one.
+      if (bad !== undefined && (type === routeConfiguration || type === clusterLoadAssignment)) break;
+      if (meaningOf(version).isBad === true) {
+        bad ??= name;
+        this.#refused.add(name);
+        this.#hasNacked = true;
+        // Bad endpoints end the wait for endpoints all the same.
+        if (type === clusterLoadAssignment) this.warming.delete(name);
+        continue;
+      }
+      const isWarmedAgain = type === clusterLoadAssignment && this.warming.has(name);
+      const isAsked = this.#asked.delete(`${type} ${name}`);
+      if (held.get(name) === version && !isAsked && !isWarmedAgain && !this.#hasNacked) this.resends += 1;
+      if (type === cluster && held.get(name) !== version) this.warming.add(name);
+      if (type === clusterLoadAssignment && this.#watched[type].has(name)) {
+        this.warming.delete(name);
+        this.usable.add(name);
+      }
+      if (type === cluster || type === listener || this.#watched[type].has(name)) held.set(name, version);
+    }
+    for (const name of response.removed) {
+      // Envoy ignores removals of routes and endpoints, but no longer waits for the endpoints.
+      if (type === clusterLoadAssignment) this.warming.delete(name);
+      if (type === routeConfiguration || type === clusterLoadAssignment) continue;
+      held.delete(name);
+      if (type === cluster) {
+        this.warming.delete(name);
+        this.usable.delete(name);
+      } else this.#serving.delete(name);
+    }
+    return bad;
+  }
+
+  /** Subscribes to what clusters and listeners need, and serves routes that have come. */
+  #follow(type: SnapshotType): void {
+    if (type === cluster) this.#watch(clusterLoadAssignment, new Set(this.held[cluster].keys()));
+    for (const [name, version] of this.held[listener]) {
+      const [table = ""] = meaningOf(version).names ?? [];
+      if (this.held[routeConfiguration].has(table)) this.#serving.set(name, table);
+    }
+    const tables = [...this.held[listener].values()].flatMap((version) => meaningOf(version).names ?? []);
+    if (this.#open.has(listener))
+      this.#watch(routeConfiguration, new Set([...tables, ...this.#serving.values()]));
+    // An Envoy that starts asks for listeners when its clusters are warm.
+    if (!this.#open.has(listener) && this.warming.size === 0) this.#request(listener, {});
+  }
+
+  #watch(type: SnapshotType, wanted: ReadonlySet<string>): void {
+    const watched = this.#watched[type];
+    const subscribe = [...wanted].filter((name) => !watched.has(name));
+    const unsubscribe = [...watched].filter((name) => !wanted.has(name));
+    for (const name of subscribe) watched.add(name);
+    for (const name of unsubscribe) {
+      watched.delete(name);
+      this.held[type].delete(name);
+    }
+    if (subscribe.length + unsubscribe.length > 0) this.#request(type, { subscribe, unsubscribe });
+  }
+
+  #request(type: SnapshotType, request: Partial<StreamRequest>): void {
+    this.#open.add(type);
+    for (const name of request.subscribe ?? []) this.#asked.add(`${type} ${name}`);
+    this.outbox.push({ ...emptyRequest, ...request, type });
+  }
+
+  #check(): void {
+    for (const [table, clusters] of this.inForce()) {
+      for (const name of clusters) {
+        if (this.#refused.has(name) || this.usable.has(name)) continue;
+        this.faults.push(`${table} names ${name}, which can't answer`);
+      }
+    }
+  }
+}
+
+/** What a version of the model says. */
+export function meaningOf(version: string): Meaning {
+  return JSON.parse(version) as Meaning;
+}
+
+const emptyRequest = {
+  subscribe: [],
+  unsubscribe: [],
+  initialVersions: new Map<string, string>(),
+  nonce: "",
+};
+
+function byType<T>(make: () => T): Record<SnapshotType, T> {
+  return {
+    [cluster]: make(),
+    [clusterLoadAssignment]: make(),
+    [listener]: make(),
+    [routeConfiguration]: make(),
+  };
+}

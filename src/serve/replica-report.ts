@@ -1,0 +1,95 @@
+/**
+ * What replicas tell the Lease holder of their Envoys, and how it is put together. Pure.
+ *
+ *     own report ──────────┐
+ *     report of replica B ─┼─→ acknowledgements by Gateway, ports by Pod
+ *     report of replica C ─┘
+ */
+import type { Acknowledgement, Acknowledgements } from "../model/envoy-config.ts";
+
+/** All that one replica knows. A replica that is gone is simply not among the reports. */
+export interface Report {
+  readonly acknowledgements: readonly GatewayReport[];
+  /** By Pod name. */
+  readonly listening: Readonly<Record<string, PodReport>>;
+}
+
+/** What a replica's Envoys have said of one Gateway. */
+export interface GatewayReport extends Acknowledgement {
+  /** `namespace/name`. */
+  readonly gateway: string;
+  /** Of the Gateway as this replica serves it, which may be older than what another serves. */
+  readonly generation: number;
+}
+
+/** The ports of one gateway Pod. */
+export interface PodReport {
+  /** In order, each once. */
+  readonly ports: readonly number[];
+  /** False: what the Envoy last said before its stream ended. It counts only if it isn't connected elsewhere. */
+  readonly isConnected: boolean;
+}
+
+/** What all replicas know together. */
+export interface Merged {
+  readonly acknowledgements: Acknowledgements;
+  readonly listening: ReadonlyMap<string, ReadonlySet<number>>;
+}
+
+/** What is left of the report of a replica that is gone: its Envoys still listen (X18), but answer for nothing. */
+export function departedReport(report: Report): Report {
+  const listening = Object.entries(report.listening).map(
+    ([pod, { ports }]) => [pod, { ports, isConnected: false }] as const,
+  );
+  return { acknowledgements: [], listening: Object.fromEntries(listening) };
+}
+
+/** Puts reports together: the result is the same whatever their order. */
+export function mergeReports(reports: readonly Report[]): Merged {
+  return { acknowledgements: mergedAcknowledgements(reports), listening: mergedListening(reports) };
+}
+
+/**
+ * The newest generation that any replica speaks of decides: of the same generation, one Envoy that serves it counts more
+ * than one that refused. `programmed` is the newest generation that some Envoy serves, whoever says so.
+ */
+function mergedAcknowledgements(reports: readonly Report[]): Acknowledgements {
+  const byGateway = new Map<string, GatewayReport[]>();
+  for (const { acknowledgements } of reports) {
+    for (const entry of acknowledgements)
+      byGateway.set(entry.gateway, [...(byGateway.get(entry.gateway) ?? []), entry]);
+  }
+  const result = new Map<string, Acknowledgement>();
+  for (const [gateway, entries] of byGateway) {
+    const programmed = Math.max(...entries.map((entry) => entry.programmed ?? -1));
+    const refusals = entries
+      .filter(({ refused, generation }) => refused !== undefined && generation > programmed)
+      .sort((one, other) => other.generation - one.generation || compareText(one.refused, other.refused));
+    const refused = refusals[0]?.refused;
+    result.set(gateway, {
+      ...(programmed < 0 ? {} : { programmed }),
+      ...(refused === undefined ? {} : { refused }),
+    });
+  }
+  return result;
+}
+
+function mergedListening(reports: readonly Report[]): ReadonlyMap<string, ReadonlySet<number>> {
+  const byPod = new Map<string, PodReport[]>();
+  for (const { listening } of reports) {
+    for (const [pod, report] of Object.entries(listening))
+      byPod.set(pod, [...(byPod.get(pod) ?? []), report]);
+  }
+  const result = new Map<string, ReadonlySet<number>>();
+  for (const [pod, entries] of byPod) {
+    const connected = entries.filter(({ isConnected }) => isConnected);
+    const telling = connected.length > 0 ? connected : entries;
+    result.set(pod, new Set(telling.flatMap(({ ports }) => ports)));
+  }
+  return result;
+}
+
+function compareText(one = "", other = ""): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}

@@ -1,0 +1,123 @@
+/**
+ * What a request does to a stream: its subscriptions, and the answer (ACK, NACK) to the response in flight. Sends nothing.
+ */
+import { xdsType } from "../model/xds-types.ts";
+import { awaitHeld, forget, neededType } from "./stream-state.ts";
+import type { Mark, StreamRequest, StreamResponse, StreamState, TypeState } from "./stream-state.ts";
+
+/** Longest reason that is kept of a NACK, in characters: Envoy may quote whole resources. */
+const maxReasonLength = 1_024;
+
+/** Takes a request: subscriptions first, then the answer that it may hold. */
+export function takeRequest(state: StreamState, request: StreamRequest, nowMs: number): void {
+  const known = state.types[request.type];
+  const mark: Mark = { number: state.snapshot?.number ?? 0, sinceMs: nowMs };
+  if (known.isOpen) takeSubscriptions(known, request, mark);
+  else open(state, request, mark);
+  const { inFlight } = known;
+  // The subscription is honoured even where the nonce is stale; the answer counts only for the response in flight (X7).
+  if (inFlight?.response.nonce !== request.nonce) return;
+  known.inFlight = undefined;
+  if (request.error === undefined) accept(known, inFlight.response);
+  else refuse(state, inFlight.response, request.error);
+  if (inFlight.number !== undefined && known.trials.length === 0) known.answered = inFlight.number;
+}
+
+/** First request of a type: an empty subscription is the wildcard for listeners and clusters (X9). */
+function open(state: StreamState, request: StreamRequest, mark: Mark): void {
+  const { type, subscribe, initialVersions } = request;
+  const known = state.types[type];
+  const mayBeWildcard = type === xdsType.listener || type === xdsType.cluster;
+  known.isOpen = true;
+  known.isWildcard = subscribe.includes("*") || (mayBeWildcard && subscribe.length === 0);
+  known.mustAnswer = known.isWildcard && initialVersions.size === 0;
+  for (const name of subscribe) if (name !== "*") known.names.add(name);
+  for (const [name, version] of initialVersions) {
+    if (!known.isWildcard && !known.names.has(name)) continue;
+    known.accepted.set(name, version);
+    known.dirty.set(name, mark);
+    // Endpoints of a cluster that was sent on this stream are owed, even if the client has had them before (X3).
+    if (!known.owed.has(name)) known.sent.set(name, version);
+  }
+  for (const name of known.names) {
+    known.dirty.set(name, mark);
+    if (!initialVersions.has(name)) known.owed.add(name);
+  }
+  if (known.isWildcard) for (const name of state.snapshot?.[type].keys() ?? []) known.dirty.set(name, mark);
+  awaitHeld(state, type);
+}
+
+function takeSubscriptions(known: TypeState, request: StreamRequest, mark: Mark): void {
+  for (const name of request.unsubscribe) {
+    if (name === "*") dropWildcard(known);
+    // A name that the wildcard still covers must be answered (X8); another is forgotten; one never asked for is ignored.
+    else if (known.names.delete(name)) {
+      if (known.isWildcard) forget(known, name, mark);
+      else drop(known, name);
+    }
+  }
+  for (const name of request.subscribe) {
+    if (name === "*") known.isWildcard = true;
+    else {
+      known.names.add(name);
+      forget(known, name, mark);
+    }
+  }
+}
+
+function dropWildcard(known: TypeState): void {
+  known.isWildcard = false;
+  for (const name of [...known.sent.keys(), ...known.dirty.keys()])
+    if (!known.names.has(name)) drop(known, name);
+}
+
+function drop(known: TypeState, name: string): void {
+  known.sent.delete(name);
+  known.accepted.delete(name);
+  known.refused.delete(name);
+  known.dirty.delete(name);
+  known.owed.delete(name);
+}
+
+function accept(known: TypeState, response: StreamResponse): void {
+  for (const { name, version } of response.resources) {
+    // Not if it was given up or asked for anew while the response was on its way.
+    if (known.sent.get(name) !== version) continue;
+    known.accepted.set(name, version);
+    known.refused.delete(name);
+    known.unready.delete(name);
+  }
+  forgetRemoved(known, response);
+}
+
+/**
+ * Envoy names a bad resource only in prose, and may have dropped good ones of the same response. So its resources are
+ * tried again in halves until a bad one is alone: only that one is refused, and its bytes are not sent again (X5, X6).
+ */
+function refuse(state: StreamState, response: StreamResponse, reason: string): void {
+  const known = state.types[response.type];
+  forgetRemoved(known, response);
+  // Not what was given up or asked for anew while the response was on its way.
+  const suspects = response.resources.filter(({ name, version }) => known.sent.get(name) === version);
+  const [first] = suspects;
+  if (first === undefined) return;
+  if (response.resources.length > 1) {
+    const names = suspects.map(({ name }) => name);
+    const middle = Math.ceil(names.length / 2);
+    known.trials.unshift(names.slice(0, middle), names.slice(middle));
+    return;
+  }
+  known.refused.set(first.name, { version: first.version, reason: reason.slice(0, maxReasonLength) });
+  known.unready.delete(first.name);
+  const needed = neededType(response.type);
+  if (needed !== undefined && first.needs !== undefined) state.types[needed].unready.delete(first.needs);
+}
+
+function forgetRemoved(known: TypeState, response: StreamResponse): void {
+  for (const name of response.removed) {
+    if (known.sent.has(name) && known.sent.get(name) !== "") continue;
+    known.accepted.delete(name);
+    known.refused.delete(name);
+    known.unready.delete(name);
+  }
+}

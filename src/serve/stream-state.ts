@@ -1,0 +1,168 @@
+/**
+ * What one delta ADS stream knows of its Envoy: the words of the step function in ads-stream.ts.
+ *
+ * The state belongs to its stream and is changed in place (a stream may hold thousands of names). It never holds more
+ * than names and versions, one unanswered response per type, and the snapshots that its fleet holds anyway.
+ */
+import { xdsType } from "../model/xds-types.ts";
+import type { Resource } from "./resource.ts";
+import type { Snapshot, SnapshotType } from "./snapshot.ts";
+
+/** A DeltaDiscoveryRequest, as far as the protocol cares. */
+export interface StreamRequest {
+  readonly type: SnapshotType;
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  /** Only meaningful in the first request of a type: what the client still holds from an earlier stream. */
+  readonly initialVersions: ReadonlyMap<string, string>;
+  /** Of the response that this answers; empty otherwise. */
+  readonly nonce: string;
+  /** Set in a NACK: why the response was refused. */
+  readonly error?: string;
+}
+
+/** A DeltaDiscoveryResponse to be sent. */
+export interface StreamResponse {
+  readonly type: SnapshotType;
+  readonly nonce: string;
+  readonly resources: readonly Resource[];
+  readonly removed: readonly string[];
+}
+
+/** Since when a name may differ from what the client holds. */
+export interface Mark {
+  /** Number of the snapshot that changed it. */
+  readonly number: number;
+  readonly sinceMs: number;
+}
+
+/** A response that has no answer yet. */
+export interface InFlight {
+  readonly response: StreamResponse;
+  /** Its snapshot; undefined for a trial, which holds only some of the changes. */
+  readonly number: number | undefined;
+}
+
+/** What a client refused and must not get again, and its own words. */
+export interface Refusal {
+  readonly version: string;
+  readonly reason: string;
+}
+
+/** What one stream knows of one type. */
+export interface TypeState {
+  /** The client asked for this type at all. */
+  isOpen: boolean;
+  isWildcard: boolean;
+  /** Names that the client asked for by name. */
+  readonly names: Set<string>;
+  /** What the client holds or was sent last: name → version; "" for "does not exist". */
+  readonly sent: Map<string, string>;
+  /** What the client has accepted: name → version. */
+  readonly accepted: Map<string, string>;
+  readonly refused: Map<string, Refusal>;
+  /** Names to look at: may differ between `sent` and the snapshot. */
+  readonly dirty: Map<string, Mark>;
+  /** Names that must be answered even where there is nothing (X8, X11). */
+  readonly owed: Set<string>;
+  inFlight: InFlight | undefined;
+  /** Names of a refused response in ever smaller groups, to be tried again until the bad one is alone. */
+  readonly trials: string[][];
+  /** Names without which something of the type before is not in force: a new cluster's endpoints, a new listener's routes. */
+  readonly unready: Set<string>;
+  /** Number of the snapshot up to which the client has answered every change. */
+  answered: number;
+  /** A client that starts waits for a first answer even if there is nothing for it. */
+  mustAnswer: boolean;
+}
+
+/** One stream. */
+export interface StreamState {
+  /** What the stream is being brought to; stays until its routes are sent, so that a busy fleet can't starve them. */
+  snapshot: Snapshot | undefined;
+  /** The fleet's newest: endpoints always come from it. */
+  newest: Snapshot | undefined;
+  /** Names in which `newest` differs from `snapshot`, by type. */
+  readonly pending: Readonly<Record<SnapshotType, Set<string>>>;
+  readonly types: Readonly<Record<SnapshotType, TypeState>>;
+  nextNonce: number;
+  /** Since when routes wait for clusters and endpoints. */
+  routesWaitSinceMs: number | undefined;
+}
+
+/** The state of a stream that has just been opened. */
+export function newStream(snapshot: Snapshot | undefined): StreamState {
+  return {
+    snapshot,
+    newest: snapshot,
+    pending: byType(() => new Set<string>()),
+    types: byType(newType),
+    nextNonce: 1,
+    routesWaitSinceMs: undefined,
+  };
+}
+
+/** The resource that the client should have under this name, if any. */
+export function wantedResource(state: StreamState, type: SnapshotType, name: string): Resource | undefined {
+  const resource = state.snapshot?.[type].get(name);
+  // A new cluster's endpoints may be gone from the newest snapshot again; the one we work on still needs them.
+  return type === xdsType.clusterLoadAssignment ? (state.newest?.[type].get(name) ?? resource) : resource;
+}
+
+/** The type whose resources bring a resource of this type into force. */
+export function neededType(type: SnapshotType): SnapshotType | undefined {
+  if (type === xdsType.cluster) return xdsType.clusterLoadAssignment;
+  if (type === xdsType.listener) return xdsType.routeConfiguration;
+  return undefined;
+}
+
+/** Whether any change still has to be sent or tried. */
+export function hasChanges(known: TypeState): boolean {
+  return known.dirty.size > 0 || known.trials.length > 0;
+}
+
+/** What a client that reconnects holds is in force only with its endpoints or routes, which it has yet to ask for again. */
+export function awaitHeld(state: StreamState, type: SnapshotType): void {
+  const needed = neededType(type);
+  if (needed === undefined) return;
+  const { names, unready } = state.types[needed];
+  for (const name of state.types[type].sent.keys()) {
+    const need = wantedResource(state, type, name)?.needs;
+    if (need !== undefined && !names.has(need)) unready.add(need);
+  }
+}
+
+/** The client may have dropped it: it is sent again even if unchanged, and answered even if it doesn't exist (X8). */
+export function forget(known: TypeState, name: string, mark: Mark): void {
+  known.sent.delete(name);
+  known.refused.delete(name);
+  known.owed.add(name);
+  known.dirty.set(name, mark);
+}
+
+function newType(): TypeState {
+  return {
+    isOpen: false,
+    isWildcard: false,
+    names: new Set(),
+    sent: new Map(),
+    accepted: new Map(),
+    refused: new Map(),
+    dirty: new Map(),
+    owed: new Set(),
+    inFlight: undefined,
+    trials: [],
+    unready: new Set(),
+    answered: 0,
+    mustAnswer: false,
+  };
+}
+
+function byType<T>(make: () => T): Record<SnapshotType, T> {
+  return {
+    [xdsType.cluster]: make(),
+    [xdsType.clusterLoadAssignment]: make(),
+    [xdsType.listener]: make(),
+    [xdsType.routeConfiguration]: make(),
+  };
+}
