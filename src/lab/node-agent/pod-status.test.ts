@@ -68,6 +68,12 @@ describe("a Pod's phase", () => {
       "Failed",
     ],
     [
+      "is Succeeded when its sidecar was stopped after it",
+      "Never",
+      [container(ended(137), { role: "sidecar" }), container(ended(0))],
+      "Succeeded",
+    ],
+    [
       "counts a sidecar as initialised when it has started",
       "Always",
       [container(running, { role: "sidecar", started: true }), container(running)],

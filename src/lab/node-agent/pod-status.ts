@@ -74,7 +74,9 @@ export function podPhase(pod: IPod, containers: readonly ContainerSnapshot[]): s
 function initialised(containers: readonly ContainerSnapshot[]): boolean {
   return containers.every(({ role, state, started }) => {
     if (role === "main") return true;
-    return role === "sidecar" ? started : "terminated" in state && state.terminated.exitCode === 0;
+    // A sidecar that has ended has done so after the others.
+    if (role === "sidecar") return started || "terminated" in state;
+    return "terminated" in state && state.terminated.exitCode === 0;
   });
 }
 

@@ -21,7 +21,7 @@ import { StatusWriter } from "./status-writer.ts";
 import { PodVolumes } from "./volumes.ts";
 
 /** How often ConfigMaps, Secrets and tokens of a running Pod are looked at again. */
-const REFRESH_MS = 20_000;
+const REFRESH_MS = 10_000;
 
 /** One Pod of the node. */
 export class PodWorker {
