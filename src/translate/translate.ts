@@ -10,6 +10,7 @@ import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
 import type { FleetConfig, GatewayVerdict, RouteVerdict, Translation } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
+import { egressPool, ingressPool } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -86,7 +87,11 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       httpRoutes.set(key, verdicts.length === 1 && only !== undefined ? only : verdicts.flat());
     }
 
-    const byFleet = new Map<FleetName, LoadedGateway[]>();
+    // The shared pools are there even with nothing to do: an Envoy that gets no answer never becomes ready.
+    const byFleet = new Map<FleetName, LoadedGateway[]>([
+      [ingressPool, []],
+      [egressPool, []],
+    ]);
     const verdictsByGateway = new Map<string, GatewayVerdict>();
     for (const [key, { served, target, routes }] of sortedEntries(gateways)) {
       const { listeners } = target;
