@@ -83,7 +83,7 @@ function build(name: string, program: GoProgram): Source {
 
 /** `go build -v` names each package that it compiles; the ones from the build cache are not named. */
 function compileProgress(name: string, packages: number, context: Context): (line: string) => void {
-  const say = seldom(context.progress, 5_000);
+  const say = seldom(context.progress, 15_000);
   context.progress(
     `${name}: compiling (${packages} packages; minutes the first time, and a build that was stopped goes on)`,
   );

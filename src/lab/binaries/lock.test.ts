@@ -89,6 +89,7 @@ describe("withLock", () => {
       }),
     );
     expect(await log()).to.equal("in in out in out in out in out ");
+    expect(await readdir(folder)).to.deep.equal(["log"]);
   });
 
   it("names the pid of the holder to whoever waits, and stops waiting when told to", async function () {

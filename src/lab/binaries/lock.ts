@@ -107,6 +107,8 @@ function succeed(path: string, mine: string, dead: Holder | undefined): Holder |
     const taken = `${mine}.taken`;
     linkSync(mine, taken);
     renameSync(taken, path);
+    // Its own name for the lock, which it could not remove any more.
+    if (dead?.nonce.startsWith(`${path}.`) === true) rmSync(dead.nonce, { force: true });
     return undefined;
   } finally {
     rmSync(heir, { force: true });
