@@ -23,7 +23,7 @@ function container(state: ContainerState, rest: Partial<ContainerSnapshot> = {})
   return { ...common, state, ready: false, ...rest };
 }
 
-function pod(policy = "Always", rest: Partial<IPod> = {}): IPod {
+function pod(policy: "Always" | "OnFailure" | "Never" = "Always", rest: Partial<IPod> = {}): IPod {
   return { apiVersion: "v1", kind: "Pod", spec: { containers: [], restartPolicy: policy }, ...rest };
 }
 
