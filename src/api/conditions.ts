@@ -35,9 +35,6 @@ export const types = {
   PortsSupported: "PortsSupported",
 } as const;
 
-/** The type of a condition. */
-export type ConditionType = (typeof types)[keyof typeof types];
-
 /** Reasons of conditions. */
 export const reasons = {
   // Shared words.
@@ -149,6 +146,3 @@ export const reasons = {
   NotAllowedByListeners: "NotAllowedByListeners",
   IncompatibleFilters: "IncompatibleFilters",
 } as const;
-
-/** The reason of a condition. */
-export type ConditionReason = (typeof reasons)[keyof typeof reasons];

@@ -6,6 +6,7 @@
  * Never changes or copies the value: an object that did not change stays the same JavaScript object. CEL rules of the
  * CRDs are not judged here; where a peer's word matters, the kind's own file adds the check.
  */
+import { isIP } from "node:net";
 import { Ajv } from "ajv";
 import type { ErrorObject, ValidateFunction } from "ajv";
 import type { ObjectMeta } from "../model/kube-object.ts";
@@ -84,8 +85,18 @@ function problemOf(error: ErrorObject): Problem {
   return invalid(`${path === "" ? "The object" : path} ${error.message ?? "is invalid"}${detail}.`);
 }
 
+/** A problem for every text that should be an IP address and is none: the CRDs' CEL rule, for what a peer says. */
+export function addressProblems(addresses: readonly string[]): readonly Problem[] {
+  return addresses
+    .filter((address) => isIP(address) === 0)
+    .map((address) => ({
+      reason: reasons.UnusableAddress,
+      message: `${JSON.stringify(address)} is no IP address.`,
+    }));
+}
+
 /** The newest formatVersion of advertisements that this build understands. The one before it is understood as well. */
-export const formatVersion = 1;
+const formatVersion = 1;
 
 /** A problem if an advertisement is of a format newer than {@link formatVersion}: what it says could be misread. */
 export function formatVersionProblems(spec: { readonly formatVersion: number }): readonly Problem[] {

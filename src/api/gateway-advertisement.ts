@@ -2,7 +2,7 @@
  * GatewayAdvertisement: where peers reach one pool of ingress gateways. Written by the cluster of the gateways only.
  * Schema: crds/gatewayadvertisements.mc-wan.l7mp.io.yaml.
  */
-import { apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
+import { addressProblems, apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
 import type { CustomObject, Parsed } from "./custom-object.ts";
 import type {
   GatewayAdvertisementSpec,
@@ -10,11 +10,7 @@ import type {
 } from "./generated/gateway-advertisement.ts";
 import { schema } from "./generated/gateway-advertisement-schema.ts";
 
-export type {
-  GatewayAdvertisementSpec,
-  GatewayAdvertisementStatus,
-  GatewayEndpoint,
-} from "./generated/gateway-advertisement.ts";
+export type { GatewayEndpoint } from "./generated/gateway-advertisement.ts";
 
 /** One pool of ingress gateways, as its cluster tells its peers. */
 export type GatewayAdvertisement = CustomObject<
@@ -33,5 +29,8 @@ export const parseGatewayAdvertisement: (input: unknown) => Parsed<GatewayAdvert
     apiVersions: [apiVersion],
     kind: "GatewayAdvertisement",
     schema,
-    check: ({ spec }) => formatVersionProblems(spec),
+    check: ({ spec }) => [
+      ...formatVersionProblems(spec),
+      ...addressProblems(spec.endpoints.map(({ address }) => address)),
+    ],
   });

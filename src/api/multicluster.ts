@@ -13,7 +13,7 @@ const mcsVersions = ["multicluster.x-k8s.io/v1beta1", "multicluster.x-k8s.io/v1a
 type McsVersion = (typeof mcsVersions)[number];
 
 /** What a service owner exports beside the Service itself. */
-export interface ServiceExportSpec {
+interface ServiceExportSpec {
   readonly exportedLabels?: Readonly<Record<string, string>>;
   readonly exportedAnnotations?: Readonly<Record<string, string>>;
 }
@@ -48,7 +48,7 @@ export interface McsServiceImportSpec {
   readonly trafficDistribution?: string;
 }
 
-export interface McsServiceImportStatus {
+interface McsServiceImportStatus {
   /** Exporting clusters. */
   readonly clusters?: readonly { readonly cluster: string }[];
   readonly conditions?: readonly Condition[];

@@ -85,6 +85,21 @@ describe("parsing of API objects", () => {
     });
   }
 
+  it("refuses a peer's address that is none", () => {
+    const pool = (address: string): unknown => ({
+      apiVersion,
+      kind: "GatewayAdvertisement",
+      metadata: { name: "p" },
+      spec: { formatVersion: 1, mode: "PodIP", endpoints: [{ address, ports: {} }] },
+    });
+    expect(parseGatewayAdvertisement(pool("198.18.1.130")).ok).to.equal(true);
+    expect(problemsOf(parseGatewayAdvertisement(pool("a.b")))).to.deep.equal([
+      { reason: "UnusableAddress", message: '"a.b" is no IP address.' },
+    ]);
+    const headless = advertisement({ type: "Headless", endpoints: [{ addresses: ["a.b"], ready: true }] });
+    expect(problemsOf(parseServiceAdvertisement(headless))[0]?.reason).to.equal("UnusableAddress");
+  });
+
   it("does not mistake one ServiceImport for the other", () => {
     const mcs = {
       apiVersion: "multicluster.x-k8s.io/v1beta1",

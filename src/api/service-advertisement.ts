@@ -2,7 +2,7 @@
  * ServiceAdvertisement: all that a peer needs to know of one exported service. Written by the exporting cluster only.
  * Schema: crds/serviceadvertisements.mc-wan.l7mp.io.yaml.
  */
-import { apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
+import { addressProblems, apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
 import type { CustomObject, Parsed } from "./custom-object.ts";
 import type {
   ServiceAdvertisementSpec,
@@ -13,10 +13,8 @@ import { schema } from "./generated/service-advertisement-schema.ts";
 export type {
   AdvertisedEndpoint,
   AdvertisedPort,
-  AdvertisedSessionAffinityConfig,
   ReadyBackends,
   ServiceAdvertisementSpec,
-  ServiceAdvertisementStatus,
 } from "./generated/service-advertisement.ts";
 
 /** One exported service, as its cluster tells its peers. */
@@ -36,5 +34,8 @@ export const parseServiceAdvertisement: (input: unknown) => Parsed<ServiceAdvert
     apiVersions: [apiVersion],
     kind: "ServiceAdvertisement",
     schema,
-    check: ({ spec }) => formatVersionProblems(spec),
+    check: ({ spec }) => [
+      ...formatVersionProblems(spec),
+      ...addressProblems((spec.endpoints ?? []).flatMap(({ addresses }) => addresses)),
+    ],
   });

@@ -11,19 +11,8 @@ export type {
   HTTPBackendRef,
   HTTPFilter,
   HTTPHeaderFilter,
-  HTTPHeaderMatch,
   HTTPMatch,
-  HTTPMirrorBackendRef,
-  HTTPPathMatch,
-  HTTPPathModifier,
-  HTTPQueryParamMatch,
   HTTPRule,
-  HTTPRules,
-  HTTPTimeouts,
-  ServiceImportSpec,
-  ServiceImportStatus,
-  TCPBackendRef,
-  TCPRules,
 } from "./generated/service-import.ts";
 
 /** L7 rules of an imported service. A request that no rule matches is denied. */

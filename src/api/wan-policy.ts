@@ -6,13 +6,8 @@ import type { CustomObject, Parsed } from "./custom-object.ts";
 import type { WANPolicySpec, WANPolicyStatus } from "./generated/wan-policy.ts";
 import { schema } from "./generated/wan-policy-schema.ts";
 
-export type { WANPolicySLA, WANPolicySpec, WANPolicyStatus } from "./generated/wan-policy.ts";
-
 /** Ties a tunnel of the SD-WAN to a destination port. Cluster-scoped. */
 export type WANPolicy = CustomObject<typeof apiVersion, "WANPolicy", WANPolicySpec, WANPolicyStatus>;
-
-/** At most so many policies are accepted: a Gateway has room for 64 listeners. */
-export const maxAcceptedPolicies = 32;
 
 /** Ports that an Envoy of ours, or of a mesh, listens on for itself; the CRD's CEL rule holds the same list. */
 const gatewayOwnPorts: ReadonlySet<number> = new Set([

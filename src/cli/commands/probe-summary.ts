@@ -17,7 +17,7 @@ export type Outcome = {
 );
 
 /** Requests that went wrong in one way. */
-export interface Failure {
+interface Failure {
   readonly count: number;
   readonly firstMs: number;
   readonly lastMs: number;
