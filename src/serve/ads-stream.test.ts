@@ -6,13 +6,12 @@ import { ModelEnvoy } from "./model-envoy.ts";
 import type { Meaning } from "./model-envoy.ts";
 import type { Resource } from "./resource.ts";
 import { changesBetween } from "./snapshot.ts";
-import type { Snapshot, SnapshotType } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { gateTimeoutMs, isWaiting } from "./stream-response.ts";
 import { newStream } from "./stream-state.ts";
 import type { StreamRequest, StreamResponse, StreamState } from "./stream-state.ts";
 
 const { cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
-const types = [cluster, clusterLoadAssignment, listener, routeConfiguration] as const;
 
 /** A small configuration: clusters with revisions, tables with the clusters they name, listeners with their tables. */
 interface Small {
@@ -133,7 +132,7 @@ function smallArbitrary(badness: fc.Arbitrary<boolean>): fc.Arbitrary<Small> {
 
 type Move =
   | { readonly kind: "publish"; readonly small: Small }
-  | { readonly kind: "server" | "envoy" | "envoyEarly" | "reconnect" };
+  | { readonly kind: "server" | "envoy" | "envoyEarly" | "reconnect" | "settle" };
 
 const moves = (badness: fc.Arbitrary<boolean>): fc.Arbitrary<Move[]> =>
   fc.array(
@@ -143,6 +142,7 @@ const moves = (badness: fc.Arbitrary<boolean>): fc.Arbitrary<Move[]> =>
       { weight: 5, arbitrary: fc.constant<Move>({ kind: "envoy" }) },
       { weight: 2, arbitrary: fc.constant<Move>({ kind: "envoyEarly" }) },
       { weight: 1, arbitrary: fc.constant<Move>({ kind: "reconnect" }) },
+      { weight: 2, arbitrary: fc.constant<Move>({ kind: "settle" }) },
     ),
     { maxLength: 60 },
   );
@@ -152,6 +152,7 @@ function play(rig: Rig, all: readonly Move[]): void {
     if (move.kind === "publish") rig.publish(move.small);
     else if (move.kind === "server") rig.serverTakes();
     else if (move.kind === "reconnect") rig.reconnect();
+    else if (move.kind === "settle") rig.settle();
     else rig.envoyTakes(move.kind === "envoyEarly");
     expect(rig.envoy.faults).to.deep.equal([]);
   }

@@ -48,9 +48,10 @@ function nextTrial(
   const known = state.types[type];
   for (let group = known.trials.shift(); group !== undefined; group = known.trials.shift()) {
     const resources = group
-      .filter((name) => known.sent.has(name) && !known.dirty.has(name))
+      .filter((name) => known.sent.has(name))
       .map((name) => wantedResource(state, type, name))
-      .filter((resource) => resource !== undefined);
+      .filter((resource) => resource !== undefined)
+      .filter(({ name, version }) => known.refused.get(name)?.version !== version);
     if (resources.length > 0) return { resources, removed: [] };
   }
   return undefined;
