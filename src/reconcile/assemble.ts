@@ -4,6 +4,7 @@
  */
 import { objectKey, type DesiredObject, type ObjectKey, type ServedGateway, type WanBackend } from "../model/desired.ts";
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
+import type { KeyedMemo } from "../model/memo.ts";
 import { keyOf, type ObjectMeta } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
 import { compare } from "../model/order.ts";
@@ -32,8 +33,8 @@ export interface Assembled {
   readonly taken: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Puts contributions together; of two that want one name the first has it. */
-export function assemble(world: World, contributions: readonly Contribution[]): Assembled {
+/** Puts contributions together; of two that want one name the first has it. `memo` remembers served Gateways. */
+export function assemble(world: World, contributions: readonly Contribution[], memo: KeyedMemo<ServedGateway>): Assembled {
   const wanted = new Map<ObjectKey, DesiredObject>();
   const refused = new Set<ObjectKey>();
   const taken = new Map<string, string[]>();
@@ -54,7 +55,8 @@ export function assemble(world: World, contributions: readonly Contribution[]): 
     }
   }
   const objects = refused.size === 0 ? wanted : withoutDependents(wanted, refused);
-  return { objects, taken, ...gatewayApi(world, contributions, objects) };
+  const { gateways, ...rest } = gatewayApi(world, contributions, objects);
+  return { objects, taken, ...rest, gateways: gateways.map((served) => withGeneration(served, world, memo)) };
 }
 
 function storeOf(world: World, kind: KindName): Store<{ readonly metadata: ObjectMeta }> | undefined {
@@ -77,6 +79,17 @@ function withoutDependents(wanted: ReadonlyMap<ObjectKey, DesiredObject>, refuse
 
 const parentsOf = ({ metadata, spec }: ObjectTypes["HTTPRoute"]): string[] =>
   (spec.parentRefs ?? []).map(({ name }) => keyOf({ namespace: metadata.namespace, name }));
+
+/** The generation that stands: what Envoys acknowledge is told by it. */
+function withGeneration(served: ServedGateway, world: World, memo: KeyedMemo<ServedGateway>): ServedGateway {
+  const key = keyOf(served.gateway.metadata);
+  const generation = world.home.Gateway.get(key)?.metadata.generation;
+  if (served.pooled === undefined || generation === undefined) return served;
+  return memo.get(key, [served, generation], () => {
+    const { gateway } = served;
+    return { ...served, gateway: { ...gateway, metadata: { ...gateway.metadata, generation } } };
+  });
+}
 
 /** Generated ones as they will stand, users' as they are. */
 function gatewayApi(

@@ -18,13 +18,14 @@ import { isOurs } from "./owners.ts";
 export interface GatewayStatusInput {
   readonly world: World;
   readonly desired: Desired;
-  readonly verdicts: Verdicts;
+  readonly translation: { readonly verdicts: Verdicts };
   readonly acknowledgements: Acknowledgements;
 }
 
 /** Statuses by object. An object that does not stand yet, or stands as somebody else's, gets none. */
-export function gatewayStatuses({ world, desired, verdicts, acknowledgements }: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
+export function gatewayStatuses({ world, desired, translation, acknowledgements }: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
   const statuses = new Map<ObjectKey, DesiredStatus>();
+  const { verdicts } = translation;
   for (const [key, gatewayClass] of sortedEntries(world.home.GatewayClass)) {
     if (gatewayClass.spec.controllerName !== controllerName) continue;
     const accepted = { status: "True", reason: reasons.Accepted, message: "mc-wan carries Gateways of this class." } as const;

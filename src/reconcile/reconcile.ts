@@ -30,6 +30,7 @@ export function createReconcile(): (world: World) => Desired {
   const single = new KeyedMemo<unknown>();
   const exportMemo = new KeyedMemo<HomeExport>();
   const ingressMemo = new KeyedMemo<IngressSide>();
+  const servedMemo = new KeyedMemo<ServedGateway>();
   const gatherer = new ImportGatherer();
   const materialiser = new Materialiser();
   const once = <T>(key: string, dependencies: readonly unknown[], compute: () => T): T =>
@@ -69,7 +70,7 @@ export function createReconcile(): (world: World) => Desired {
     );
     contributions.push({ objects: pools }, ...usersGateways(world, single));
 
-    const assembled = assemble(world, contributions);
+    const assembled = assemble(world, contributions, servedMemo);
     const statuses = statusesOf({
       world,
       policies,
@@ -82,6 +83,7 @@ export function createReconcile(): (world: World) => Desired {
     single.endPass();
     exportMemo.endPass();
     ingressMemo.endPass();
+    servedMemo.endPass();
     return {
       objects: assembled.objects,
       statuses,

@@ -1,0 +1,72 @@
+/**
+ * A World out of a YAML file, for tests: lists of Kubernetes objects as kubectl would print them, settings and what Pods
+ * listen to. Everything that a case needs is in its file.
+ */
+import { kinds, type KindName } from "../model/kinds.ts";
+import { keyOf, type KubeObject } from "../model/kube-object.ts";
+import { homeKinds, peerKinds, type HomeKind, type HomeObjects, type Peer, type PeerObjects, type Settings, type World } from "../model/world.ts";
+
+/** The file's form. */
+export interface WorldFile {
+  readonly homeId?: string;
+  readonly settings?: Partial<Settings>;
+  readonly home?: readonly KubeObject[];
+  readonly peers?: readonly {
+    readonly id: string;
+    readonly state?: Peer["state"];
+    readonly objects?: readonly KubeObject[];
+  }[];
+  /** Ports by Pod name. */
+  readonly listening?: Readonly<Record<string, readonly number[]>>;
+}
+
+/** Settings where a file doesn't say otherwise. */
+export const testSettings: Settings = {
+  envoyImage: "mc-wan/envoy:test",
+  xdsAddress: { host: "mcwan.mc-wan-system.svc.cluster.local", port: 18000 },
+  dummyEndpoints: "All",
+  legacyEndpoints: false,
+  poolReplicas: 2,
+};
+
+/** The kind of an object by its coordinates. */
+export function kindOf(object: KubeObject): KindName {
+  const group = (apiVersion: string): string => (apiVersion.includes("/") ? (apiVersion.split("/")[0] ?? "") : "");
+  for (const [name, info] of Object.entries(kinds)) {
+    if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion)) return name as KindName;
+  }
+  throw new Error(`${object.apiVersion} ${object.kind} is no kind of ours`);
+}
+
+function storesOf<K extends HomeKind>(names: readonly K[], objects: readonly KubeObject[]): Record<K, Map<string, KubeObject>> {
+  const stores = Object.fromEntries(names.map((name) => [name, new Map<string, KubeObject>()])) as Record<K, Map<string, KubeObject>>;
+  for (const object of objects) {
+    const kind = kindOf(object);
+    if (!names.includes(kind as K)) throw new Error(`${kind} is not watched there`);
+    const store = stores[kind as K];
+    const key = keyOf(object.metadata);
+    if (store.has(key)) throw new Error(`${kind} ${key} stands twice`);
+    store.set(key, object);
+  }
+  return stores;
+}
+
+/** The World of a file. */
+export function worldFrom(file: WorldFile): World {
+  return {
+    homeId: file.homeId,
+    home: storesOf(homeKinds, file.home ?? []) as unknown as HomeObjects,
+    peers: (file.peers ?? [])
+      .map(
+        ({ id, state = "Synced", objects = [] }): Peer => ({
+          id,
+          secret: `peer-${id}`,
+          state,
+          objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
+        }),
+      )
+      .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
+    settings: { ...testSettings, ...file.settings },
+  };
+}
