@@ -14,7 +14,7 @@
 export const MAX_CLUSTERS = 15;
 
 /** The most tunnel links between all pairs of clusters: /30s in 198.19.240.0/21. */
-export const MAX_LINKS = 512;
+const MAX_LINKS = 512;
 
 /** All pods and API servers of all clusters: what the SD-WAN carries. */
 export const CLUSTERS_CIDR = "198.18.0.0/16";

@@ -53,11 +53,17 @@ describe("the run folder", () => {
 
   it("is changed by one at a time", async () => {
     await withRunDirLock(folder, async () => {
-      expect(await failure(withRunDirLock(folder, async () => await Promise.resolve()))).to.be.instanceOf(
-        UsageError,
-      );
+      expect(
+        await failure(
+          withRunDirLock(folder, async () => {
+            await Promise.resolve();
+          }),
+        ),
+      ).to.be.instanceOf(UsageError);
     });
-    await withRunDirLock(folder, async () => await Promise.resolve());
+    await withRunDirLock(folder, async () => {
+      await Promise.resolve();
+    });
   });
 });
 

@@ -13,7 +13,7 @@ import { API_SERVER_PORT } from "../sdwan/ruleset.ts";
 import type { ProgramSpec } from "./processes.ts";
 
 /** The etcd that all clusters of a lab share; the address is relative to the folder it runs in. */
-export const ETCD_ADDRESS = "unix://etcd.sock:0";
+const ETCD_ADDRESS = "unix://etcd.sock:0";
 const KUBELET_PORT = 10250;
 
 /** What was made for a cluster before it starts. */

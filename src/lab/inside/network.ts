@@ -16,7 +16,7 @@ export function clientNetns(cluster: string): string {
 }
 
 /** Commands of `ip`, by the namespace they run in; undefined is the lab's own. */
-export interface NamespaceCommands {
+interface NamespaceCommands {
   readonly netns: string | undefined;
   readonly lines: readonly string[];
 }

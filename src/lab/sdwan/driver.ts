@@ -10,7 +10,7 @@ import { routingTable } from "../address-plan.ts";
 import { inNetns, ipBatch } from "../inside/network.ts";
 import { endsOf, type LabPlan } from "../lab-plan.ts";
 import { arrayAt, isObject, numberAt, objectAt, stringAt } from "../node-agent/json.ts";
-import type { KubeApi } from "../node-agent/kube-api.ts";
+import { isNotFound, type KubeApi } from "../node-agent/kube-api.ts";
 import { run } from "../node-agent/run-command.ts";
 import {
   chosenPorts,
@@ -86,18 +86,18 @@ export class SdwanDriver {
         );
         // A lab's policies are few: any event is a reason to list again.
         for await (const line of lines) if (line !== "") break;
-      } catch {
-        // No CRD yet, or the API server restarts: what was seen last stays in force.
+      } catch (error) {
+        // No CRD is no policies: not yet, or not any more. Any other failure: what was seen last stays in force.
+        if (isNotFound(error)) this.#replace(cluster, []);
         await sleep(RETRY_MS);
       }
     }
   }
 
   #replace(cluster: string, items: readonly unknown[]): void {
-    this.#seen.set(
-      cluster,
-      items.flatMap((item) => seenPolicy(cluster, item)),
-    );
+    const seen = items.flatMap((item) => seenPolicy(cluster, item));
+    if (seen.length === 0 && (this.#seen.get(cluster) ?? []).length === 0) return;
+    this.#seen.set(cluster, seen);
     this.#due = true;
     this.#wake();
   }
