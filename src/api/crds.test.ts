@@ -325,6 +325,17 @@ const accepted: readonly (readonly [string, Json])[] = [
   ],
 ];
 
+/** Refused of a ServiceImport and not of an HTTPRoute: mistakes that only cost its writer time there. */
+const onlyHere: ReadonlySet<string> = new Set(["two rules of one name", "a backend twice"]);
+
+/** An HTTPRoute wants a port of every Service; a ServiceImport doesn't. */
+function withPorts(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withPorts);
+  if (typeof value !== "object" || value === null) return value;
+  const changed = Object.entries(value).map(([key, each]): [string, unknown] => [key, withPorts(each)]);
+  return { ...("namespace" in value ? { port: 80 } : {}), ...Object.fromEntries(changed) };
+}
+
 const plurals: Record<string, string> = {
   WANPolicy: "wanpolicies",
   ServiceImport: "namespaces/default/serviceimports",
@@ -349,7 +360,9 @@ describe("the CRDs on a real API server", function () {
   before(async () => {
     server = await startKubeApiServer();
     request = apiRequest(server);
-    await server.kubectl.run(server.context, ["apply", "--server-side", "-k", "crds"]);
+    for (const folder of ["crds", "crds/gateway-api"]) {
+      await server.kubectl.run(server.context, ["apply", "--server-side", "-k", folder]);
+    }
     await server.kubectl.run(server.context, ["wait", "--for=condition=Established", "crd", "--all"]);
   });
   after(async () => {
@@ -370,6 +383,29 @@ describe("the CRDs on a real API server", function () {
       const parse = parsers[kindOf(object)]!;
       expect(parse(object)).to.deep.equal({ ok: true, value: object });
       expect(parse(body)).to.include({ ok: true });
+    });
+  }
+
+  const cases = [
+    ...refused.map(([what, object]) => ({ what, object, isTaken: false })),
+    ...accepted.map(([what, object]) => ({ what, object, isTaken: true })),
+  ].filter(({ object, what }) => "http" in (object["spec"] as Json) && !onlyHere.has(what));
+  for (const { what, object, isTaken } of cases) {
+    it(`judge ${what} as an HTTPRoute with the same rules is judged`, async () => {
+      const { status, message } = await request(
+        "POST",
+        "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes?dryRun=All&fieldValidation=Strict",
+        {
+          apiVersion: "gateway.networking.k8s.io/v1",
+          kind: "HTTPRoute",
+          metadata: { name: "a", namespace: "default" },
+          spec: {
+            parentRefs: [{ name: "a" }],
+            rules: withPorts((object["spec"] as { http: Json }).http["rules"]),
+          },
+        },
+      );
+      expect(status === 201, message).to.equal(isTaken);
     });
   }
 
