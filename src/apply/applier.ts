@@ -21,7 +21,7 @@ import { foreignProblem, hasUnknownPeers } from "./diff.ts";
 import { EventLimit, eventKind, eventObject, notesFor } from "./events.ts";
 import { isOurs } from "./own-fields.ts";
 import { Planner } from "./planner.ts";
-import type { ApplyInput, ObjectWrite, PlannedWrite } from "./planner.ts";
+import type { ApplyInput, ObjectWrite, PlannedWrite, StatusWrite } from "./planner.ts";
 import { conditionsOf, parentConditionsOf } from "./status.ts";
 import { WriteQueue } from "./write-queue.ts";
 
@@ -118,7 +118,7 @@ export class Applier {
     const labels = { kind: item.kind, verb };
     const startedMs = timing.now();
     try {
-      if (item.type === "Status") await this.#writeStatus(item);
+      if (item.type === "Status") await this.#writeStatus(key, item);
       else await this.#writeObject(key, item);
       metrics.increment("mcwan_writes_total", { ...labels, outcome: "done" });
       this.#options.log.debug("wrote", { object: key, verb });
@@ -153,13 +153,16 @@ export class Applier {
     throw new RefusedError(foreignProblem(kind, object).message);
   }
 
-  async #writeStatus(item: Extract<PlannedWrite, { type: "Status" }>): Promise<void> {
+  async #writeStatus(key: string, item: StatusWrite): Promise<void> {
     const { writer } = this.#options;
     const kind = kinds[item.kind];
-    if (item.form === "Apply") await writer.applyStatus(kind, item.object);
-    else await writer.mergeStatus(kind, item.object);
-    const before = item.form === "Apply" ? conditionsOf(item.observed) : parentConditionsOf(item.observed);
-    const after = item.form === "Apply" ? conditionsOf(item.object) : parentConditionsOf(item.object);
+    const isApply = item.form === "Apply";
+    const written = await (isApply
+      ? writer.applyStatus(kind, item.object)
+      : writer.mergeStatus(kind, item.object));
+    this.#planner.wrote(key, item.intent, written);
+    const before = isApply ? conditionsOf(item.observed) : parentConditionsOf(item.observed);
+    const after = isApply ? conditionsOf(item.object) : parentConditionsOf(item.object);
     for (const note of notesFor(before, after)) {
       if (!this.#eventLimit.allows(item.observed, note, this.#options.timing.now())) continue;
       const nowIso = new Date(this.#options.timing.today()).toISOString();

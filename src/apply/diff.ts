@@ -11,6 +11,7 @@ import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
+import { isOlder } from "../model/resource-version.ts";
 import type { HomeKind, HomeObjects, World } from "../model/world.ts";
 import { covers } from "./covers.ts";
 import { hasOurLabel, isOurs, ownFields, ownsMoreThan } from "./own-fields.ts";
@@ -88,20 +89,22 @@ export function planObject(
   if (!isOurs(observed)) return { verb: "Foreign", kind, problem: foreignProblem(kind, object) };
   const own = ownFields(observed);
   const stands = own !== undefined && covers(observed, object) && !ownsMoreThan(own, object);
-  if (stands || isWritten(observed, object, written)) return { verb: "None" };
+  if (stands || isWritten(observed, written, () => JSON.stringify(object))) return { verb: "None" };
   const { uid } = observed.metadata;
   const guarded = uid === undefined ? object : { ...object, metadata: { ...object.metadata, uid } };
   return { verb: "Apply", kind, object: guarded, isNew: false, mustLook: false };
 }
 
-/** Whether what stands is exactly what our last write of this intent left. */
-export function isWritten(observed: KubeObject, intent: KubeObject, written: Written | undefined): boolean {
-  return (
-    written !== undefined &&
-    written.uid === observed.metadata.uid &&
-    written.resourceVersion === observed.metadata.resourceVersion &&
-    written.intent === JSON.stringify(intent)
-  );
+/**
+ * Whether what stands is what our last write of this intent left, or the World has yet to show that write. `intent` is
+ * as in {@link Written}.
+ */
+export function isWritten(observed: KubeObject, written: Written | undefined, intent: () => string): boolean {
+  if (written === undefined || written.uid !== observed.metadata.uid) return false;
+  const { resourceVersion } = observed.metadata;
+  const isCurrent =
+    written.resourceVersion === resourceVersion || isOlder(resourceVersion, written.resourceVersion);
+  return isCurrent && written.intent === intent();
 }
 
 /** For the condition of the cause, and for the log. */

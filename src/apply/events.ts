@@ -2,6 +2,7 @@
  * Kubernetes Events for conditions that changed: what `kubectl describe` shows of the past. Pure, but for the memory of
  * what was told lately.
  */
+import { reasons } from "../api/conditions.ts";
 import type { KindInfo } from "../model/kinds.ts";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
 
@@ -31,7 +32,8 @@ export function notesFor(before: readonly Condition[], after: readonly Condition
       held === undefined
         ? isBad
         : held.status !== condition.status || (isBad && held.reason !== condition.reason);
-    if (!isNews || condition.status === "Unknown") return [];
+    // That something takes a moment is no news either.
+    if (!isNews || condition.status === "Unknown" || condition.reason === reasons.Pending) return [];
     const text = `${condition.type} is ${condition.status}: ${condition.message}`;
     return [
       {

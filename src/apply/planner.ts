@@ -11,7 +11,7 @@ import type { KubeObject } from "../model/kube-object.ts";
 import { controllerName } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { HomeKind, World } from "../model/world.ts";
-import { observedObject, planObject, planPrune } from "./diff.ts";
+import { isWritten, observedObject, planObject, planPrune } from "./diff.ts";
 import type { Change, Written } from "./diff.ts";
 import { parentsOf, planNoStatus, planStatus } from "./status.ts";
 
@@ -29,6 +29,8 @@ interface WriteBase {
   readonly kind: KindName;
   /** Same text: the same intent. */
   readonly intent: string;
+  /** Version of what stands; empty if nothing does. */
+  readonly base: string;
 }
 
 /** A write of a whole object. */
@@ -69,7 +71,7 @@ const statusKinds = [
 ] as const satisfies readonly HomeKind[];
 
 export class Planner {
-  readonly #written = new Map<ObjectKey, Written>();
+  readonly #written = new Map<string, Written>();
   readonly #objects = new KeyedMemo<ObjectPlan>();
   readonly #prunes = new KeyedMemo<ReadonlyMap<ObjectKey, PlannedWrite>>();
   readonly #statuses = new KeyedMemo<PlannedWrite | undefined>();
@@ -88,12 +90,15 @@ export class Planner {
     this.#objects.endPass();
     this.#prunes.endPass();
     this.#statuses.endPass();
-    for (const key of this.#written.keys()) if (!desired.objects.has(key)) this.#written.delete(key);
+    for (const key of this.#written.keys()) {
+      if (!desired.objects.has(key) && !input.statuses.has(key.slice(statusKey("").length)))
+        this.#written.delete(key);
+    }
     return { writes, foreign };
   }
 
-  /** Notes what a write left. */
-  wrote(key: ObjectKey, intent: string, object: KubeObject): void {
+  /** Notes what a write left; `key` is that of the write. */
+  wrote(key: string, intent: string, object: KubeObject): void {
     const { uid, resourceVersion } = object.metadata;
     this.#written.set(key, { intent, uid, resourceVersion });
   }
@@ -120,10 +125,13 @@ export class Planner {
       status: DesiredStatus | undefined,
       about: { kind: KindName; observed: KubeObject },
     ): void => {
-      const write = this.#statuses.get(key, [status, about.observed], () =>
-        statusWrite(status, about, nowIso),
-      );
-      if (write !== undefined) writes.set(`status of ${key}`, write);
+      const written = this.#written.get(statusKey(key));
+      const write = this.#statuses.get(key, [status, about.observed, written], () => {
+        const planned = statusWrite(status, about, nowIso);
+        const isDone = planned !== undefined && isWritten(about.observed, written, () => planned.intent);
+        return isDone ? undefined : planned;
+      });
+      if (write !== undefined) writes.set(statusKey(key), write);
     };
     for (const [key, status] of statuses) {
       const observed = observedObject(world.home, status.kind, status.key);
@@ -149,15 +157,16 @@ function writeOf(
   if (change.verb === "Foreign") return change.problem;
   if (change.verb === "None") return undefined;
   const intent = JSON.stringify(desired.object);
-  return { type: "Object", kind: desired.kind, intent, change };
+  const base = observed?.metadata.resourceVersion ?? "";
+  return { type: "Object", kind: desired.kind, intent, base, change };
 }
 
 function prunes(world: World, wanted: ReadonlyMap<ObjectKey, unknown>): ReadonlyMap<ObjectKey, PlannedWrite> {
   const writes = new Map<ObjectKey, PlannedWrite>();
   for (const [key, change] of planPrune(world, wanted)) {
     if (change.verb !== "Delete") continue;
-    const intent = `delete ${change.object.metadata.uid ?? ""}`;
-    writes.set(key, { type: "Object", kind: change.kind, intent, change });
+    const { uid = "", resourceVersion: base = "" } = change.object.metadata;
+    writes.set(key, { type: "Object", kind: change.kind, intent: `delete ${uid}`, base, change });
   }
   return writes;
 }
@@ -170,7 +179,12 @@ function statusWrite(
   const form = kind === "HTTPRoute" ? "Merge" : "Apply";
   const object = status === undefined ? noStatus(kind, observed) : planStatus(status, observed, nowIso);
   if (object === undefined) return undefined;
-  return { type: "Status", kind, form, object, observed, intent: JSON.stringify(status ?? "none") };
+  const base = observed.metadata.resourceVersion ?? "";
+  return { type: "Status", kind, form, object, observed, base, intent: JSON.stringify(status ?? "none") };
+}
+
+function statusKey(key: ObjectKey): string {
+  return `status of ${key}`;
 }
 
 function noStatus(kind: KindName, observed: KubeObject): KubeObject | undefined {

@@ -23,6 +23,8 @@ const maxRemembered = 5000;
 export interface QueuedWrite {
   /** Same text: the same intent is written again. */
   readonly intent: string;
+  /** Version of what stood when it was planned; empty if nothing did. */
+  readonly base: string;
 }
 
 export interface WriteQueueOptions<T extends QueuedWrite> {
@@ -38,10 +40,12 @@ export interface WriteQueueOptions<T extends QueuedWrite> {
 interface Entry<T> {
   /** Undefined when nothing is wanted any more, but a write still runs. */
   item: T | undefined;
-  /** The item of the last write that succeeded, until something newer is asked for. */
-  done: T | undefined;
+  /** The intent of the last write that succeeded. */
+  done: string | undefined;
   isRunning: boolean;
   failures: number;
+  /** The last failure was a conflict (409): a new base is worth a new try at once. */
+  isRace: boolean;
   cancelWait: (() => void) | undefined;
 }
 
@@ -91,17 +95,25 @@ export class WriteQueue<T extends QueuedWrite> {
   #want(key: string, item: T): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) {
-      const made: Entry<T> = { item, done: undefined, isRunning: false, failures: 0, cancelWait: undefined };
+      const made: Entry<T> = {
+        item,
+        done: undefined,
+        isRunning: false,
+        failures: 0,
+        isRace: false,
+        cancelWait: undefined,
+      };
       this.#entries.set(key, made);
       this.#begin(key, item, made);
       return;
     }
-    if (entry.item === item) return;
     const isOther = entry.item?.intent !== item.intent;
+    // The same write, planned again before the effect of the first was seen.
+    if (!isOther && entry.item?.base === item.base) return;
     entry.item = item;
     if (isOther) entry.failures = 0;
     // What changed elsewhere is no reason to hurry after a failure; a new intent is.
-    if (entry.isRunning || (entry.failures > 0 && !isOther)) return;
+    if (entry.isRunning || (entry.failures > 0 && !isOther && !entry.isRace)) return;
     entry.cancelWait?.();
     this.#begin(key, item, entry);
   }
@@ -132,7 +144,8 @@ export class WriteQueue<T extends QueuedWrite> {
     } else if (entry.failures > 0) {
       const pauseMs = backOffMs(entry.failures - 1, backOff, this.#options.timing.random());
       this.#wait(key, entry, Math.max(pauseMs, askedMs));
-    } else if (entry.item === entry.done) {
+    } else if (entry.item.intent === entry.done) {
+      // What was planned while it ran is answered by it too.
       this.#wait(key, entry, unseenMs);
     } else {
       this.#begin(key, entry.item, entry);
@@ -144,12 +157,13 @@ export class WriteQueue<T extends QueuedWrite> {
     try {
       await this.#options.write(key, item);
       entry.failures = 0;
-      entry.done = item;
+      entry.done = item.intent;
       this.#noteWrite(key, item);
       return 0;
     } catch (error) {
       this.#options.failed(key, error, entry.failures);
       entry.failures += 1;
+      entry.isRace = error instanceof UnavailableError && error.status === 409;
       return error instanceof UnavailableError ? Math.min(error.retryAfterMs ?? 0, 60_000) : 0;
     }
   }

@@ -11,11 +11,12 @@
 import { RefusedError, UnavailableError } from "../model/errors.ts";
 import type { KindInfo } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
+import { isOlder } from "../model/resource-version.ts";
 import { backOffMs, pause } from "../model/timing.ts";
 import type { Timing } from "../model/timing.ts";
 import { MalformedLineError } from "./kube-reader.ts";
 import type { KubeReader, Selection } from "./kube-reader.ts";
-import { isOlder, mergeList, readObject, readWatchLine } from "./watch-event.ts";
+import { mergeList, readObject, readWatchLine } from "./watch-event.ts";
 import type { RelistReason, WatchStep } from "./watch-event.ts";
 
 const pageSize = 500;

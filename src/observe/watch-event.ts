@@ -96,15 +96,6 @@ export function mergeList(
   return isSame ? held : result;
 }
 
-/**
- * Whether a version is older than another. Resource versions are decimal numbers of one order (KEP-5504); what is not
- * can't be compared and is never older.
- */
-export function isOlder(version: string, other: string): boolean {
-  if (!/^\d+$/.test(version) || !/^\d+$/.test(other)) return false;
-  return BigInt(version) < BigInt(other);
-}
-
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
