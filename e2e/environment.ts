@@ -42,7 +42,7 @@ export async function openEnvironment(options: {
   readonly runDir?: string;
 }): Promise<Environment> {
   const contexts = (process.env["MCWAN_CONTEXTS"] ?? "").split(",").filter((context) => context !== "");
-  const base = contexts.length > 0 ? await namedClusters(contexts) : await labClusters(options);
+  const base = contexts.length > 0 ? namedClusters(contexts) : await labClusters(options);
   const [consumer, ...exporters] = base.clusters;
   if (consumer === undefined || exporters.length < 2) {
     await base.close();
@@ -61,8 +61,8 @@ export async function openEnvironment(options: {
 
 type Base = Omit<Environment, "consumer" | "exporters">;
 
-async function namedClusters(contexts: readonly string[]): Promise<Base> {
-  const program = (await findBinary("kubectl")) ?? "kubectl";
+function namedClusters(contexts: readonly string[]): Base {
+  const program = findBinary("kubectl") ?? "kubectl";
   const kubeconfig = process.env["KUBECONFIG"] ?? join(homedir(), ".kube", "config");
   return {
     kubectl: kubectl(program, kubeconfig),

@@ -28,8 +28,8 @@ interface SeenObject {
   };
 }
 
-/** Every kind of which mc-wan writes objects. */
-const managedKinds = [
+/** Every kind of which mc-wan writes objects, but for its own, which go with their CRDs. */
+const standardKinds = [
   "services",
   "endpoints",
   "endpointslices",
@@ -37,11 +37,14 @@ const managedKinds = [
   "httproutes.gateway.networking.k8s.io",
   "referencegrants.gateway.networking.k8s.io",
   "serviceimports.multicluster.x-k8s.io",
-  "serviceadvertisements.mc-wan.l7mp.io",
-  "gatewayadvertisements.mc-wan.l7mp.io",
   "deployments",
   "serviceaccounts",
   "poddisruptionbudgets",
+];
+const managedKinds = [
+  ...standardKinds,
+  "serviceadvertisements.mc-wan.l7mp.io",
+  "gatewayadvertisements.mc-wan.l7mp.io",
 ];
 
 /** A condition of an object (of a route: of the entry that mc-wan wrote); undefined if it isn't there. */
@@ -64,10 +67,11 @@ export async function conditionOf(
 export async function managedObjects(
   environment: Environment,
   cluster: InstallTarget,
+  options: { readonly withOwnKinds: boolean } = { withOwnKinds: true },
 ): Promise<Map<string, string>> {
   const list = (await environment.kubectl.json(cluster.context, [
     "get",
-    managedKinds.join(","),
+    (options.withOwnKinds ? managedKinds : standardKinds).join(","),
     "-A",
     "-l",
     `${labels.managedBy}=${labels.managedByValue}`,

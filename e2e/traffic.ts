@@ -1,14 +1,7 @@
 /** Requests from a client Pod, by `mcwan probe` inside it: the load of every claim, bounded in count and time. */
 import type { Summary } from "../src/cli/commands/probe-summary.ts";
-import type { InstallTarget } from "../src/lab/install.ts";
 import type { Environment } from "./environment.ts";
-
-/** A client Pod's Deployment. */
-export interface Client {
-  readonly cluster: InstallTarget;
-  readonly namespace: string;
-  readonly deployment: string;
-}
+import type { Workload } from "./example.ts";
 
 /** A probe that is under way. */
 export interface RunningProbe {
@@ -20,7 +13,7 @@ const mcwan = ["node", "/opt/mc-wan/src/cli/main.ts"];
 /** Runs a probe to its end. `args` are those of `mcwan probe`. */
 export async function probe(
   environment: Environment,
-  client: Client,
+  client: Workload,
   args: readonly string[],
 ): Promise<Summary> {
   const output = await environment.kubectl.attempt(client.cluster.context, execArgs(client, args));
@@ -28,12 +21,16 @@ export async function probe(
 }
 
 /** Starts a probe that runs while the scenario changes things. */
-export function startProbe(environment: Environment, client: Client, args: readonly string[]): RunningProbe {
+export function startProbe(
+  environment: Environment,
+  client: Workload,
+  args: readonly string[],
+): RunningProbe {
   const output = environment.kubectl.attempt(client.cluster.context, execArgs(client, args));
   return { result: output.then(({ stdout, stderr }) => parseResult(stdout, stderr)) };
 }
 
-function execArgs(client: Client, args: readonly string[]): string[] {
+function execArgs(client: Workload, args: readonly string[]): string[] {
   return [
     "exec",
     "-n",

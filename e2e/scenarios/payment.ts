@@ -2,91 +2,49 @@
  * `payment.secure`, exported by two clusters and used from a third: GET /payment on the business tunnel, /stats on the
  * cheap one, all else denied.
  */
-import { join } from "node:path";
 import type { InstallTarget } from "../../src/lab/install.ts";
 import type { Claim, Scenario } from "../claim.ts";
 import { eventually, must } from "../claim.ts";
 import type { Environment } from "../environment.ts";
-import { exampleFolder } from "../environment.ts";
+import { applyExample, deleteExample, rollout, scale } from "../example.ts";
+import type { Workload } from "../example.ts";
 import { conditionOf, managedObjects, objectsOfService } from "../objects.ts";
 import { failedRequests, probe, startProbe } from "../traffic.ts";
-import type { Client } from "../traffic.ts";
 import { bytesByTunnel, crossings } from "../wire.ts";
 
-const folder = exampleFolder("payment");
+const example = "payment";
 const namespace = "secure";
 const url = "http://payment-clusterset.secure.svc.cluster.local:8080";
 const mebibyte = 1024 * 1024;
 const high = "sd-wan-priority-high";
 const low = "sd-wan-priority-low";
 
-const clientOf = (environment: Environment): Client => ({
+const backendIn = (cluster: InstallTarget): Workload => ({ cluster, namespace, deployment: "payment" });
+const clientOf = (environment: Environment): Workload => ({
   cluster: environment.consumer,
   namespace,
   deployment: "client",
 });
 
 async function setUp(environment: Environment, progress: (line: string) => void): Promise<void> {
-  const { kubectl, clusters, consumer, exporters } = environment;
-  const apply = (cluster: InstallTarget, part: string): Promise<string> =>
-    kubectl.run(cluster.context, ["apply", "--server-side", "-k", join(folder, part)]);
-  await Promise.all(clusters.map((cluster) => apply(cluster, "all")));
-  await Promise.all([...exporters.map((cluster) => apply(cluster, "exporter")), apply(consumer, "consumer")]);
+  const { exporters } = environment;
+  await applyExample(environment, example);
   progress("payment: applied");
   await Promise.all([
     ...exporters.map(async (cluster, index) => {
-      await scale(environment, cluster, index === 0 ? 1 : 3);
-      await rollout(environment, cluster, "payment");
+      await scale(environment, backendIn(cluster), index === 0 ? 1 : 3);
+      await rollout(environment, backendIn(cluster));
     }),
-    rollout(environment, consumer, "client"),
+    rollout(environment, clientOf(environment)),
   ]);
   progress("payment: Pods are ready");
-  await eventually("the first answer", 60_000, async () => {
-    const result = await probe(environment, clientOf(environment), [`${url}/payment`, "--count", "1"]);
-    return result.statuses["200"] === 1 ? true : undefined;
-  });
-  await eventually("both exporters answering", 30_000, async () => {
+  await eventually("answers from both exporters", 60_000, async () => {
     const result = await probe(environment, clientOf(environment), [`${url}/payment`, "--count", "40"]);
-    return Object.keys(result.clusters).length === exporters.length ? true : undefined;
+    return result.statuses["200"] === 40 && Object.keys(result.clusters).length === exporters.length
+      ? true
+      : undefined;
   });
   progress("payment: answers from both exporters");
-}
-
-async function scale(environment: Environment, cluster: InstallTarget, replicas: number): Promise<void> {
-  await environment.kubectl.run(cluster.context, [
-    "scale",
-    "-n",
-    namespace,
-    "deployment/payment",
-    `--replicas=${replicas}`,
-  ]);
-}
-
-async function rollout(environment: Environment, cluster: InstallTarget, deployment: string): Promise<void> {
-  await environment.kubectl.run(cluster.context, [
-    "rollout",
-    "status",
-    "-n",
-    namespace,
-    `deployment/${deployment}`,
-    "--timeout=90s",
-  ]);
-}
-
-async function tearDown(environment: Environment): Promise<void> {
-  await Promise.all(
-    environment.clusters.map(async ({ context }) => {
-      for (const part of ["consumer", "exporter", "all"]) {
-        await environment.kubectl.attempt(context, [
-          "delete",
-          "--ignore-not-found",
-          "--wait=false",
-          "-k",
-          join(folder, part),
-        ]);
-      }
-    }),
-  );
 }
 
 /** Requests of one method and path go over one tunnel, whole, and nothing of them over another. */
@@ -177,7 +135,7 @@ const survivesScaleToZero: Claim = {
       "8",
     ]);
     await pause(2_000);
-    await scale(environment, second, 0);
+    await scale(environment, backendIn(second), 0);
     const result = await running.result;
     const evidence = {
       requests: result.requests,
@@ -185,8 +143,8 @@ const survivesScaleToZero: Claim = {
       failures: result.failures,
       answers: result.clusters,
     };
-    await scale(environment, second, 3);
-    await rollout(environment, second, "payment");
+    await scale(environment, backendIn(second), 3);
+    await rollout(environment, backendIn(second));
     must(result.requests >= 800, "the probe sent too few requests", evidence);
     must(failedRequests(result) === 0, "requests failed", evidence);
     return evidence;
@@ -448,5 +406,5 @@ export const payment: Scenario = {
     restartsQuietly,
     unexportsQuickly,
   ],
-  tearDown,
+  tearDown: (environment) => deleteExample(environment, example),
 };
