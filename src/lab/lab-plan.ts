@@ -73,6 +73,8 @@ export interface LabFiles {
   readonly insideKubeconfig: string;
   /** Which tunnel quality could not be applied, and why; written by the inside. */
   readonly notApplied: string;
+  /** The policy ports in force; written by the SD-WAN driver. */
+  readonly sdwanPorts: string;
   readonly logDir: string;
 }
 
@@ -84,6 +86,7 @@ export function labFiles(runDir: string): LabFiles {
     kubeconfig: join(runDir, "kubeconfig"),
     insideKubeconfig: join(runDir, "inside.kubeconfig"),
     notApplied: join(runDir, "not-applied.json"),
+    sdwanPorts: join(runDir, "sdwan-ports.json"),
     logDir: join(runDir, "log"),
   };
 }

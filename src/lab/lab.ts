@@ -32,6 +32,7 @@ import {
   type LabState,
 } from "./run-dir.ts";
 import type { NotApplied } from "./sdwan/link-quality.ts";
+import type { SdwanPort } from "./sdwan/policy-ports.ts";
 import { TABLE } from "./sdwan/ruleset.ts";
 
 /** What a lab is to be; everything has a default. */
@@ -162,6 +163,12 @@ export class Lab {
   /** Tunnel qualities that this machine could not apply. */
   async notApplied(): Promise<readonly NotApplied[]> {
     return JSON.parse(await readFile(labFiles(this.runDir).notApplied, "utf8")) as readonly NotApplied[];
+  }
+
+  /** The policy ports that the SD-WAN has in force: it follows the WANPolicies with a moment's delay. */
+  async ports(): Promise<readonly SdwanPort[]> {
+    const text = await readFile(labFiles(this.runDir).sdwanPorts, "utf8").catch(() => "[]");
+    return JSON.parse(text) as readonly SdwanPort[];
   }
 
   /** Ends the lab and clears its run folder. A lab that is gone already is only cleared. */

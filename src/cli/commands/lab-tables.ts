@@ -15,6 +15,8 @@ export type StatusReport =
       readonly startedAt: string;
       readonly clusters: readonly LabCluster[];
       readonly tunnels: Lab["tunnels"];
+      /** What the SD-WAN carries, and where. */
+      readonly ports: Awaited<ReturnType<Lab["ports"]>>;
       /** Tunnel qualities that this machine can't apply. */
       readonly notApplied: readonly {
         readonly tunnel: string;
@@ -34,6 +36,7 @@ export async function statusReport(lab: Lab): Promise<StatusReport> {
     startedAt: state.startedAt,
     clusters,
     tunnels,
+    ports: await lab.ports(),
     notApplied: await lab.notApplied(),
   };
 }
@@ -48,10 +51,14 @@ export function statusTable(report: StatusReport): string {
     const said = Object.entries(quality).map(([field, value]) => `${field} ${value}`);
     return said.length === 0 ? name : `${name} (${said.join(", ")})`;
   });
+  const ports = report.ports.map(
+    ({ port, tunnel, state }) => `${port} ${tunnel}${state === "open" ? "" : ` (${state})`}`,
+  );
   return [
     clusters.toString(),
     "",
     `tunnels     ${tunnels.join(", ")}`,
+    `ports       ${ports.length === 0 ? "none: no WANPolicy is there" : ports.join(", ")}`,
     ...report.notApplied.map(
       ({ tunnel, quality, reason }) => `not applied ${quality} of ${tunnel}: ${reason.split("\n")[0] ?? ""}`,
     ),

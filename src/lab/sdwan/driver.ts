@@ -4,11 +4,12 @@
  *
  *     clusters ── list and watch WANPolicies ──> chosenPorts ─> step ──> nft, ip rule in every cluster's namespace
  */
+import { rename, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { group } from "../../model/names.ts";
 import { routingTable } from "../address-plan.ts";
 import { inNetns, ipBatch } from "../inside/network.ts";
-import { endsOf, type LabPlan } from "../lab-plan.ts";
+import { endsOf, labFiles, type LabPlan } from "../lab-plan.ts";
 import { arrayAt, isObject, numberAt, objectAt, stringAt } from "../node-agent/json.ts";
 import { isNotFound, type KubeApi } from "../node-agent/kube-api.ts";
 import { run } from "../node-agent/run-command.ts";
@@ -16,6 +17,7 @@ import {
   chosenPorts,
   nextDeadline,
   NO_PORTS,
+  portsInForce,
   step,
   type PortChange,
   type PortState,
@@ -38,6 +40,7 @@ export class SdwanDriver {
   #state: PortState = NO_PORTS;
   #wake: () => void = () => undefined;
   #due = false;
+  #told = "";
 
   constructor(plan: LabPlan, log: SdwanLog) {
     this.#plan = plan;
@@ -59,6 +62,7 @@ export class SdwanDriver {
       try {
         for (const change of changes) await this.#make(change);
         this.#state = state;
+        await this.#tell();
       } catch (error) {
         // The state stays, so the same changes come again; each of them may be made twice.
         this.#log(`SD-WAN: ${error instanceof Error ? error.message : String(error)}`);
@@ -67,6 +71,16 @@ export class SdwanDriver {
       }
       await this.#nextDue(nextDeadline(state) - performance.now());
     }
+  }
+
+  /** Keeps the file that `Lab.ports` reads, replaced in one step. */
+  async #tell(): Promise<void> {
+    const text = JSON.stringify(portsInForce(this.#state));
+    if (text === this.#told) return;
+    const file = labFiles(this.#plan.runDir).sdwanPorts;
+    await writeFile(`${file}.new`, text);
+    await rename(`${file}.new`, file);
+    this.#told = text;
   }
 
   get #tunnels(): string[] {

@@ -1,5 +1,13 @@
 import { expect } from "chai";
-import { chosenPorts, DRAIN_MS, nextDeadline, NO_PORTS, step, type PortChange } from "./policy-ports.ts";
+import {
+  chosenPorts,
+  DRAIN_MS,
+  nextDeadline,
+  NO_PORTS,
+  portsInForce,
+  step,
+  type PortChange,
+} from "./policy-ports.ts";
 
 const policy = {
   cluster: "c1",
@@ -74,5 +82,17 @@ describe("the SD-WAN's steps", () => {
   it("have nothing to do when nothing has changed", () => {
     const { state } = step(NO_PORTS, high, 0);
     expect(step(state, high, 5).changes).to.deep.equal([]);
+  });
+
+  it("can be asked what is open and what is draining", () => {
+    const both = new Map([
+      [31112, "default"],
+      [31111, "business"],
+    ]);
+    const { state } = step(step(NO_PORTS, both, 0).state, high, 1000);
+    expect(portsInForce(state)).to.deep.equal([
+      { port: 31111, tunnel: "business", state: "open" },
+      { port: 31112, tunnel: "default", state: "draining" },
+    ]);
   });
 });

@@ -91,6 +91,25 @@ export function step(
   return { state: { routed, open: kept.filter((entry) => entry.closesAtMs > nowMs) }, changes };
 }
 
+/** A port as the SD-WAN has it: what `mcwan lab status` tells. */
+export interface SdwanPort {
+  readonly port: number;
+  readonly tunnel: string;
+  /** `draining`: no policy names it there any more; what is open may end. */
+  readonly state: "open" | "draining";
+}
+
+/** What is in force, by port, for those who ask. */
+export function portsInForce(state: PortState): SdwanPort[] {
+  return state.open
+    .map(({ port, tunnel, closesAtMs }) => ({
+      port,
+      tunnel,
+      state: closesAtMs === Infinity ? ("open" as const) : ("draining" as const),
+    }))
+    .sort((a, b) => a.port - b.port || compare(a.tunnel, b.tunnel));
+}
+
 /** When the next step has something to do although `wanted` stays the same; Infinity: never. Milliseconds of the clock of `step`. */
 export function nextDeadline(state: PortState): number {
   return Math.min(Infinity, ...state.open.map((entry) => entry.closesAtMs));
