@@ -31,7 +31,7 @@ export class ContainerStartError extends Error {
 const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGILL: 4, SIGABRT: 6, SIGFPE: 8, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 }; // prettier-ignore
 
 /** Set-up is a few dozen mounts; longer than this means that the machine is stuck. */
-const SETUP_TIMEOUT_MS = 30_000;
+const SETUP_TIMEOUT_MS = 60_000;
 
 /** Resolves once the program is about to start, rejects with ContainerStartError when it never gets there. */
 export async function startContainerProcess(

@@ -8,6 +8,7 @@
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import PQueue from "p-queue";
 import type { IPod } from "kubernetes-models/v1/Pod";
 import type { NodeAgentConfig } from "../node-agent-config.ts";
@@ -35,14 +36,28 @@ export interface NodeAgent {
   stop(): Promise<void>;
 }
 
-/** Clears leftovers, registers the Node, opens the kubelet endpoint and begins to run Pods. Throws when any of these fails. */
+/** Clears leftovers, registers the Node, opens the kubelet endpoint and begins to run Pods. Waits for the API server; throws when anything else fails. */
 export async function startNodeAgent(config: NodeAgentConfig, report: Report): Promise<NodeAgent> {
   const api = new KubeApi(readKubeconfig(config.kubeconfig));
-  const netnsPrefix = `pod-${config.cluster}-`;
+  const failed = (error: unknown): void => {
+    report("the API server could not be reached", {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  };
+  // A cluster's id holds no dot, so no id's names begin like another's.
+  const netnsPrefix = `pod.${config.cluster}.`;
   await Promise.all(listNetns(netnsPrefix).map(removeNetns));
   await rm(join(config.runDir, "pods"), { recursive: true, force: true });
   await mkdir(join(config.runDir, "pods"), { recursive: true });
-  await registerNode(api, config);
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 5_000)) {
+    try {
+      await registerNode(api, config);
+      break;
+    } catch (error) {
+      failed(error);
+      await sleep(waitMs);
+    }
+  }
   const settings: PodSettings = {
     config,
     api,
@@ -63,11 +78,6 @@ export async function startNodeAgent(config: NodeAgentConfig, report: Report): P
       ),
     all: () => [...workers.values()],
   });
-  const failed = (error: unknown): void => {
-    report("the API server could not be reached", {
-      error: error instanceof Error ? error.message : String(error),
-    });
-  };
   const stopKeeping = keepNode(api, config, failed);
   const ending = new AbortController();
   const watch = watchPods(api, podHandler(settings, workers, { failed, report }), ending.signal);

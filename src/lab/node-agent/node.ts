@@ -6,7 +6,8 @@ import { ApiRefusedError, type KubeApi } from "./kube-api.ts";
 
 /** A Lease that is not renewed for 40 s costs the Node its readiness. */
 const LEASE_PERIOD_MS = 10_000;
-const STATUS_EVERY_LEASES = 6;
+/** A Node that was taken for dead, on a busy machine, is Ready again after this many. */
+const STATUS_EVERY_LEASES = 2;
 const LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
 
 async function createUnlessThere(api: KubeApi, path: string, body: unknown): Promise<void> {

@@ -14,6 +14,7 @@ import type { IPod } from "kubernetes-models/v1/Pod";
 import { Container } from "./container.ts";
 import { execInContainer } from "./container-exec.ts";
 import { launchContainer, type LaunchedContainer, type PodSandbox } from "./container-launch.ts";
+import { isObject } from "./json.ts";
 import { addPodNetwork, removeNetns, type PodNetwork } from "./network.ts";
 import type { PodSettings } from "./pod-settings.ts";
 import { podStatus, type ContainerRole } from "./pod-status.ts";
@@ -22,6 +23,15 @@ import { PodVolumes } from "./volumes.ts";
 
 /** How often ConfigMaps, Secrets and tokens of a running Pod are looked at again. */
 const REFRESH_MS = 10_000;
+
+const RECHECK_MS = 2_000;
+
+function isReady(status: { readonly conditions?: unknown } | undefined): boolean {
+  const conditions: unknown[] = Array.isArray(status?.conditions) ? status.conditions : [];
+  return conditions.some(
+    (entry) => isObject(entry) && entry["type"] === "Ready" && entry["status"] === "True",
+  );
+}
 
 /** One Pod of the node. */
 export class PodWorker {
@@ -39,6 +49,7 @@ export class PodWorker {
   /** Taken from the pool, to be given back. */
   #address: string | undefined;
   #podIP: string | undefined;
+  #recheck: NodeJS.Timeout | undefined;
   #ended: Promise<void> | undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -69,8 +80,34 @@ export class PodWorker {
 
   /** Takes a newer version of the object; a deletion in it begins the end. */
   update(pod: IPod): void {
+    const graceBefore = this.#pod.metadata?.deletionGracePeriodSeconds;
     this.#pod = pod;
-    if (pod.metadata?.deletionTimestamp !== undefined) void this.end({ remove: true });
+    const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata ?? {};
+    if (deletionTimestamp === undefined) {
+      this.#checkReadiness();
+      return;
+    }
+    void this.end({ remove: true });
+    // Deleted once more, with less grace.
+    if (
+      graceBefore === undefined ||
+      deletionGracePeriodSeconds === undefined ||
+      deletionGracePeriodSeconds >= graceBefore
+    )
+      return;
+    setTimeout(() => { this.#hurry.abort(); }, deletionGracePeriodSeconds * 1000).unref(); // prettier-ignore
+  }
+
+  /**
+   * A Node whose Lease came late is taken for dead, and its Pods are marked as not ready by the node lifecycle controller: what is
+   * ready here is written again. Events lag behind our own writes, hence the second look.
+   */
+  #checkReadiness(): void {
+    if (this.#recheck !== undefined || isReady(this.#pod.status) === isReady(this.status())) return;
+    this.#recheck = setTimeout(() => {
+      this.#recheck = undefined;
+      if (isReady(this.#pod.status) !== isReady(this.status())) this.#status.rewrite();
+    }, RECHECK_MS).unref();
   }
 
   /** The object is gone: ends at once. */

@@ -11,7 +11,7 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** What goes in, and how long it may take (default 10 s). */
+/** What goes in, and how long it may take (default 30 s: machines may be busy). */
 export interface CommandOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
@@ -23,7 +23,7 @@ const OUTPUT_LIMIT = 64 * 1024;
 /** Runs a command to its end; a non-zero exit is a result. Rejects when it can't be started. Exit code 124 after the time-out. */
 export function execute(
   words: readonly string[],
-  { input, timeoutMs = 10_000 }: CommandOptions = {},
+  { input, timeoutMs = 30_000 }: CommandOptions = {},
 ): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const [file = "", ...args] = words;

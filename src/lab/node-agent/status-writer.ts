@@ -34,6 +34,12 @@ export class StatusWriter {
     });
   }
 
+  /** Somebody else wrote over the status: writes it again, even if nothing has changed here. */
+  rewrite(): void {
+    this.#lastWritten = "";
+    this.request();
+  }
+
   /** Resolves when everything that was requested is written. */
   async settle(): Promise<void> {
     await this.#work;
