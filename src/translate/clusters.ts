@@ -27,10 +27,11 @@ const connectTimeoutMs = 1_000;
 /** Connections without a request are closed after this, so that an idle service costs the links nothing. */
 const idleTimeoutMs = 300_000;
 
-/** Resources come over the one ADS stream that the bootstrap names. */
+/** Resources come over the one ADS stream that the bootstrap names; better to wait than to go on without. */
 export const overAds: ConfigSource = create(ConfigSourceSchema, {
   configSourceSpecifier: { case: "ads", value: {} },
   resourceApiVersion: ApiVersion.V3,
+  initialFetchTimeout: duration(0),
 });
 
 const protocolOptionsKey = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";

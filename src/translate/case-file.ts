@@ -1,0 +1,113 @@
+/**
+ * Reads the input of a golden case (`testdata/*.in.yaml`) and writes its output. For tests only: pure, but never part of
+ * mc-wan.
+ */
+import { toJson } from "@bufbuild/protobuf";
+import type { DescMessage, JsonValue, MessageShape } from "@bufbuild/protobuf";
+import { parse, stringify } from "yaml";
+import { ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
+import { envoyRegistry } from "../envoy/registry.ts";
+import type { Desired, PooledGateway, ServedGateway, WanBackend } from "../model/desired.ts";
+import type { FleetConfig, Translation } from "../model/envoy-config.ts";
+import { kinds } from "../model/kinds.ts";
+import type { KindName, ObjectTypes } from "../model/kinds.ts";
+import { keyOf } from "../model/kube-object.ts";
+import type { KubeObject } from "../model/kube-object.ts";
+import { homeKinds } from "../model/world.ts";
+import type { World } from "../model/world.ts";
+
+/** A case: objects of the home cluster, which of its Gateways are served, and WAN backends by the name of the dummy. */
+export interface CaseFile {
+  readonly objects: readonly KubeObject[];
+  readonly gateways: readonly { readonly gateway: string; readonly fleet: string; readonly pooled?: PooledGateway }[];
+  readonly wanBackends?: Readonly<Record<string, WanBackend>>;
+}
+
+export interface Case {
+  readonly world: World;
+  readonly desired: Desired;
+}
+
+export function parseCase(yaml: string): CaseFile {
+  return parse(yaml) as CaseFile;
+}
+
+/** The same objects in another order. */
+export function reversed(file: CaseFile): CaseFile {
+  return {
+    objects: file.objects.toReversed(),
+    gateways: file.gateways.toReversed(),
+    wanBackends: Object.fromEntries(Object.entries(file.wanBackends ?? {}).reverse()),
+  };
+}
+
+export function buildCase(file: CaseFile): Case {
+  const stores = new Map<KindName, Map<string, KubeObject>>(homeKinds.map((kind) => [kind, new Map()]));
+  for (const object of file.objects) {
+    const kind = (Object.keys(kinds) as KindName[]).find(
+      (name) => kinds[name].kind === object.kind && kinds[name].apiVersion === object.apiVersion,
+    );
+    const store = kind === undefined ? undefined : stores.get(kind);
+    if (store === undefined) throw new Error(`${object.apiVersion} ${object.kind} is not a kind of the home cluster`);
+    store.set(keyOf(object.metadata), object);
+  }
+  const home = Object.fromEntries(stores) as unknown as World["home"];
+  const gateways = file.gateways.map(({ gateway, ...rest }): ServedGateway => {
+    const object: ObjectTypes["Gateway"] | undefined = home.Gateway.get(gateway);
+    if (object === undefined) throw new Error(`there is no Gateway ${gateway}`);
+    return { gateway: object, addresses: [], ...rest };
+  });
+  const settings = {
+    envoyImage: "envoy",
+    xdsAddress: { host: "xds", port: 1 },
+    dummyEndpoints: "All",
+    legacyEndpoints: false,
+    poolReplicas: 1,
+  } as const;
+  return {
+    world: { homeId: "home", home, peers: [], listening: new Map(), settings },
+    desired: {
+      objects: new Map(),
+      statuses: new Map(),
+      gateways,
+      httpRoutes: home.HTTPRoute,
+      referenceGrants: home.ReferenceGrant,
+      wanBackends: new Map(Object.entries(file.wanBackends ?? {})),
+    },
+  };
+}
+
+/** The whole result as YAML; what is in an Any is shown, not its bytes. */
+export function printTranslation({ config, verdicts }: Translation): string {
+  const fleets = mapValues(config.fleets, fleetJson);
+  const shown = { fleets, verdicts: { gateways: mapValues(verdicts.gateways, same), httpRoutes: mapValues(verdicts.httpRoutes, same) } };
+  return stringify(shown, { sortMapEntries: true, aliasDuplicateObjects: false, lineWidth: 0 });
+}
+
+const same = <T>(value: T): T => value;
+
+function mapValues<T, U>(map: ReadonlyMap<string, T>, change: (value: T) => U): Record<string, U> {
+  return Object.fromEntries([...map].map(([key, value]) => [key, change(value)]));
+}
+
+function fleetJson(fleet: FleetConfig): unknown {
+  return {
+    listeners: mapValues(fleet.listeners, (listener) => json(ListenerSchema, listener)),
+    routes: mapValues(fleet.routes, ({ head, virtualHosts }) => ({
+      head: json(RouteConfigurationSchema, head),
+      virtualHosts: virtualHosts.map((host) => json(VirtualHostSchema, host)),
+    })),
+    clusters: mapValues(fleet.clusters, (cluster) => json(ClusterSchema, cluster)),
+    endpoints: mapValues(fleet.endpoints, (assignment) => json(ClusterLoadAssignmentSchema, assignment)),
+    tables: mapValues(fleet.tables, same),
+    gateways: mapValues(fleet.gateways, same),
+  };
+}
+
+function json<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue {
+  return toJson(schema, message, { registry: envoyRegistry });
+}
