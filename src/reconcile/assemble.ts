@@ -45,22 +45,36 @@ export function assemble(world: World, contributions: readonly Contribution[], m
     list.push(`${object.kind} "${keyOf(object.metadata)}"`);
     taken.set(cause, list.sort(compare));
   };
+  const stores = world.home as Readonly<Partial<Record<KindName, Store<{ readonly metadata: ObjectMeta }>>>>;
   for (const { objects } of contributions) {
     for (const desired of objects) {
-      const storeKey = keyOf(desired.object.metadata);
-      const key = objectKey(desired.kind, storeKey);
-      const standing = storeOf(world, desired.kind)?.get(storeKey);
+      const { storeKey, key } = keysOf(desired);
+      const standing = stores[desired.kind]?.get(storeKey);
       if ((standing !== undefined && !isOurs(standing)) || wanted.has(key)) refuse(wanted.has(key) ? `${key} (second)` : key, desired);
       else wanted.set(key, desired);
     }
   }
   const objects = refused.size === 0 ? wanted : withoutDependents(wanted, refused);
-  const { gateways, ...rest } = gatewayApi(world, contributions, objects);
+  const { gateways, ...rest } = gatewayApi(world, contributions, { objects, allStand: refused.size === 0 });
   return { objects, taken, ...rest, gateways: gateways.map((served) => withGeneration(served, world, memo)) };
 }
 
-function storeOf(world: World, kind: KindName): Store<{ readonly metadata: ObjectMeta }> | undefined {
-  return kind in world.home ? world.home[kind as keyof World["home"]] : undefined;
+interface Keys {
+  readonly storeKey: string;
+  readonly key: ObjectKey;
+}
+
+/** Keys of objects that come again in every pass: joining strings for tens of thousands of them would be most of the work. */
+const knownKeys = new WeakMap<DesiredObject, Keys>();
+
+function keysOf(desired: DesiredObject): Keys {
+  let keys = knownKeys.get(desired);
+  if (keys === undefined) {
+    const storeKey = keyOf(desired.object.metadata);
+    keys = { storeKey, key: objectKey(desired.kind, storeKey) };
+    knownKeys.set(desired, keys);
+  }
+  return keys;
 }
 
 /** Slices of a Service that is somebody else's would lead its clients astray, and so would a route at somebody's Gateway. */
@@ -95,15 +109,14 @@ function withGeneration(served: ServedGateway, world: World, memo: KeyedMemo<Ser
 function gatewayApi(
   world: World,
   contributions: readonly Contribution[],
-  objects: ReadonlyMap<ObjectKey, DesiredObject>,
+  { objects, allStand }: { readonly objects: ReadonlyMap<ObjectKey, DesiredObject>; readonly allStand: boolean },
 ): Pick<Assembled, "gateways" | "httpRoutes" | "referenceGrants" | "wanBackends"> {
   const gateways: { readonly key: string; readonly served: ServedGateway }[] = [];
   const httpRoutes = new Map<string, ObjectTypes["HTTPRoute"]>();
   const referenceGrants = new Map<string, ObjectTypes["ReferenceGrant"]>();
   const wanBackends = new Map<string, WanBackend>();
   const stands = (kind: KindName, key: string, object: object): boolean => {
-    const found = objects.get(objectKey(kind, key));
-    return (found?.object as object | undefined) === object;
+    return allStand || (objects.get(objectKey(kind, key))?.object as object | undefined) === object;
   };
   for (const [key, route] of world.home.HTTPRoute) if (!isOurs(route)) httpRoutes.set(key, route);
   for (const [key, grant] of world.home.ReferenceGrant) if (!isOurs(grant)) referenceGrants.set(key, grant);

@@ -23,15 +23,26 @@ export interface NamedDummies {
 }
 
 /** Plain names of a service's dummies, in the order of policies. Worth remembering: hashing long names costs. */
-export function plainNames(service: ServiceRef, policies: PolicySet): readonly (readonly [policy: string, name: string])[] {
-  return [...policies.accepted.keys()].map((policy) => [policy, dummyName(service.name, service.namespace, policy)] as const);
+export function plainNames(service: ServiceRef, policies: PolicySet): readonly PlainName[] {
+  return [...policies.accepted.keys()].map((policy) => {
+    const name = dummyName(service.name, service.namespace, policy);
+    return { policy, name, key: `${dummyNamespace}/${name}` };
+  });
+}
+
+/** A dummy's name before collisions are looked for. */
+export interface PlainName {
+  readonly policy: string;
+  readonly name: string;
+  /** `namespace/name` of the dummy Service. */
+  readonly key: string;
 }
 
 /** One service that asks for names. */
 export interface NameRequest {
   readonly key: string;
   readonly service: ServiceRef;
-  readonly plain: readonly (readonly [policy: string, name: string])[];
+  readonly plain: readonly PlainName[];
 }
 
 /** Names for all services' dummies, by the services' keys. Requests come in order of precedence: the first holds the plain form. */
@@ -42,14 +53,16 @@ export function nameDummies(requests: readonly NameRequest[], services: Store<Ob
     const names = new Map<string, string>();
     const renamed: string[] = [];
     const taken: string[] = [];
-    for (const [policy, plainName] of plain) {
+    for (const { policy, name: plainName, key: plainKey } of plain) {
       let name = plainName;
+      let serviceKey = plainKey;
       if (held.has(plainName)) {
         name = hashedName(service.name, service.namespace, policy);
+        serviceKey = `${dummyNamespace}/${name}`;
         renamed.push(name);
       }
       held.add(name);
-      const existing = services.get(`${dummyNamespace}/${name}`);
+      const existing = services.get(serviceKey);
       if (existing !== undefined && !isOurs(existing)) taken.push(name);
       else names.set(policy, name);
     }

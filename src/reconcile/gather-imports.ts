@@ -4,13 +4,14 @@
  */
 import { reasons } from "../api/conditions.ts";
 import { KeyedMemo } from "../model/memo.ts";
+import { shadowName } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import { nameDummies, plainNames, type NamedDummies } from "./dummy-services.ts";
 import type { HomeExport } from "./exports.ts";
 import { home } from "./gateway-directory.ts";
 import type { Import } from "./import-side.ts";
-import { clusterName, mergeExports, peerMembers, type Member, type Merged } from "./imports.ts";
+import { clusterName, membersOf, mergeExports, type Member, type Merged } from "./imports.ts";
 import { carriageOf } from "./protocols.ts";
 import { pathOf } from "./shadow-services.ts";
 import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
@@ -25,6 +26,8 @@ export interface Gathered {
 
 /** Remembers from pass to pass. */
 export class ImportGatherer {
+  readonly #own = new KeyedMemo<Member>();
+  readonly #ofPeers = new KeyedMemo<ReadonlyMap<string, Member>>();
   readonly #merged = new KeyedMemo<Merged | undefined>();
   readonly #plain = new KeyedMemo<ReturnType<typeof plainNames>>();
   readonly #named = new KeyedMemo<NamedDummies>();
@@ -50,6 +53,8 @@ export class ImportGatherer {
       if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined || names === undefined) continue;
       imports.push(this.#import(key, { world, merged: service, policies, names, homeExport: exports.get(key) }));
     }
+    this.#own.endPass();
+    this.#ofPeers.endPass();
     this.#merged.endPass();
     this.#plain.endPass();
     this.#named.endPass();
@@ -58,18 +63,23 @@ export class ImportGatherer {
   }
 
   #mergeAll(world: World, exports: ReadonlyMap<string, HomeExport>): Map<string, Merged> {
-    const ofPeers = peerMembers(world.peers);
-    const keys = new Set(ofPeers.keys());
-    for (const [key, { advertisement }] of exports) if (advertisement !== undefined) keys.add(key);
+    const byService = new Map<string, Member[]>();
+    const add = (key: string, member: Member): void => {
+      const list = byService.get(key);
+      if (list === undefined) byService.set(key, [member]);
+      else list.push(member);
+    };
+    for (const [key, { advertisement }] of exports) {
+      if (advertisement !== undefined) add(key, this.#own.get(key, [advertisement], () => ({ cluster: home, spec: advertisement })));
+    }
+    for (const peer of world.peers) {
+      const dependencies = [peer.state === "Synced" || peer.state === "Stale", peer.objects.ServiceAdvertisement];
+      for (const [key, member] of this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer))) add(key, member);
+    }
     const result = new Map<string, Merged>();
-    for (const key of keys) {
-      const own = exports.get(key)?.advertisement;
-      const members: Member[] = [
-        ...(own === undefined ? [] : [{ cluster: home, spec: own } as const]),
-        ...(ofPeers.get(key) ?? []),
-      ];
-      const dependencies = [world.homeId, ...members.flatMap(({ cluster, spec }) => [cluster, spec])];
-      const merged = this.#merged.get(key, dependencies, () => mergeExports(key, members, world.homeId));
+    for (const [key, members] of byService) {
+      // Members keep their identity and their order: home, then the peers by id.
+      const merged = this.#merged.get(key, [world.homeId, ...members], () => mergeExports(key, members, world.homeId));
       if (merged !== undefined) result.set(key, merged);
     }
     return result;
@@ -101,6 +111,7 @@ export class ImportGatherer {
         dummies,
         path: pathOf(merged, rules?.spec.http !== undefined, choice),
         httpPorts: merged.ports.filter((port) => carriageOf(port) === "HTTP"),
+        shadowKey: `${merged.service.namespace}/${shadowName(merged.service.name)}`,
       };
     });
   }

@@ -38,6 +38,8 @@ export interface Import {
   readonly path: Path;
   /** Ports that are carried as HTTP. */
   readonly httpPorts: readonly AdvertisedPort[];
+  /** `namespace/name` of the shadow Service and of the egress Gateway. */
+  readonly shadowKey: string;
 }
 
 /** What an import meets in this cluster. */

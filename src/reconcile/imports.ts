@@ -42,20 +42,16 @@ export const clusterName = (cluster: ClusterId | Home, homeId: ClusterId | undef
 
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
-/** What peers advertise, by `namespace/name` of the service. Names that no Service can have are left out. */
-export function peerMembers(peers: readonly Peer[]): ReadonlyMap<string, readonly Member[]> {
-  const byService = new Map<string, Member[]>();
-  for (const peer of peers) {
-    if (peer.state !== "Synced" && peer.state !== "Stale") continue;
-    for (const [key, { metadata, spec }] of peer.objects.ServiceAdvertisement) {
-      const ref: ServiceRef = { namespace: metadata.namespace ?? "", name: metadata.name };
-      if (!dnsLabel.test(ref.name) || !dnsLabel.test(ref.namespace) || isReserved(ref)) continue;
-      const list = byService.get(key);
-      if (list === undefined) byService.set(key, [{ cluster: peer.id, spec }]);
-      else list.push({ cluster: peer.id, spec });
-    }
+/** What one peer advertises, by `namespace/name` of the service. Names that no Service can have are left out. */
+export function membersOf(peer: Peer): ReadonlyMap<string, Member> {
+  const members = new Map<string, Member>();
+  if (peer.state !== "Synced" && peer.state !== "Stale") return members;
+  for (const [key, { metadata, spec }] of peer.objects.ServiceAdvertisement) {
+    const ref: ServiceRef = { namespace: metadata.namespace ?? "", name: metadata.name };
+    if (!dnsLabel.test(ref.name) || !dnsLabel.test(ref.namespace) || isReserved(ref)) continue;
+    members.set(key, { cluster: peer.id, spec });
   }
-  return byService;
+  return members;
 }
 
 /** Merges the exports of the service `key`. `homeId` only serves to break ties and to name the cluster. */

@@ -7,7 +7,7 @@ import type { DesiredObject, WanBackend } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import { dummyNamespace, egressPool, shadowName } from "../model/names.ts";
+import { dummyNamespace, egressPool } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -75,7 +75,7 @@ export class Materialiser {
       );
       const listening = new Map([...ports].map(([port, container]) => [port, listeners(world, pods, { imported, container })] as const));
       const referable = this.#referableFor(imported, { pass, neighbours: byNamespace.get(imported.service.namespace) ?? [] });
-      const shadow = world.home.Service.get(`${imported.service.namespace}/${shadowName(imported.service.name)}`);
+      const shadow = world.home.Service.get(imported.shadowKey);
       const mcs = world.home.McsServiceImport.get(key);
       const held = mcs?.spec.ips?.[0];
       const holder = held === undefined ? undefined : ownAddresses.get(held);
@@ -232,9 +232,9 @@ function serviceAddresses(world: World): Map<string, string> {
 
 function allocate(world: World, imports: readonly Import[]): ReadonlyMap<string, number> {
   const requests: PortRequest[] = [];
-  for (const { key, service, httpPorts, path, merged } of imports) {
+  for (const { key, shadowKey, httpPorts, path, merged } of imports) {
     if (merged.type === "Headless") continue;
-    const found = world.home.Service.get(`${service.namespace}/${shadowName(service.name)}`);
+    const found = world.home.Service.get(shadowKey);
     const shadow = found !== undefined && isOurs(found) ? found : undefined;
     for (const { port } of httpPorts) {
       const standing = standingContainerPort(shadow, port);
@@ -254,9 +254,7 @@ function listeners(
   return pods.filter(({ name, address }) => {
     const known = world.listening.get(name);
     if (known !== undefined) return known.has(container);
-    const slice = world.home.EndpointSlice.get(
-      `${imported.service.namespace}/${sliceName(shadowName(imported.service.name), container)}`,
-    );
+    const slice = world.home.EndpointSlice.get(sliceName(imported.shadowKey, container));
     return slice?.endpoints?.some(({ addresses }) => addresses.includes(address)) ?? false;
   });
 }

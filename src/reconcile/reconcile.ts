@@ -8,7 +8,7 @@
  *
  * Pure but for its memory: the same World gives the same Desired. Never reads a clock, never writes.
  */
-import type { Desired, DesiredObject, ServedGateway } from "../model/desired.ts";
+import type { Desired, DesiredObject, DesiredStatus, ServedGateway } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
@@ -30,6 +30,7 @@ export function createReconcile(): (world: World) => Desired {
   const single = new KeyedMemo<unknown>();
   const exportMemo = new KeyedMemo<HomeExport>();
   const ingressMemo = new KeyedMemo<IngressSide>();
+  const statusMemo = new KeyedMemo<DesiredStatus>();
   const servedMemo = new KeyedMemo<ServedGateway>();
   const gatherer = new ImportGatherer();
   const materialiser = new Materialiser();
@@ -79,11 +80,13 @@ export function createReconcile(): (world: World) => Desired {
       sides: materialised.sides,
       taken: assembled.taken,
       directoryProblems: materialised.directoryProblems,
+      memo: statusMemo,
     });
     single.endPass();
     exportMemo.endPass();
     ingressMemo.endPass();
     servedMemo.endPass();
+    statusMemo.endPass();
     return {
       objects: assembled.objects,
       statuses,
@@ -129,7 +132,8 @@ function usersGateways(world: World, memo: KeyedMemo<unknown>): Contribution[] {
   const objects: DesiredObject[] = [];
   for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
     if (!isUsersGateway(gateway)) continue;
-    gateways.push(servedGateway(gateway, world));
+    const served = servedGateway(gateway, world);
+    gateways.push(memo.get(`served ${key}`, [gateway, served.addresses.join()], () => served) as ServedGateway);
     objects.push(
       ...(memo.get(`fleet ${key}`, [gateway, world.settings], () => fleetObjects(fleetOf(gateway), world.settings)) as DesiredObject[]),
     );

@@ -4,8 +4,9 @@
  */
 import { reasons, types } from "../api/conditions.ts";
 import { objectKey, type DesiredStatus, type ObjectKey } from "../model/desired.ts";
-import type { KindName } from "../model/kinds.ts";
+import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
+import type { KeyedMemo } from "../model/memo.ts";
 import { ingressPool, shadowName, systemNamespace } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
@@ -33,25 +34,47 @@ export interface StatusInput {
   readonly taken: ReadonlyMap<string, readonly string[]>;
   /** What is wrong with gateways' addresses that peers advertise. */
   readonly directoryProblems: readonly Problem[];
+  /** Remembers statuses from pass to pass. */
+  readonly memo: KeyedMemo<DesiredStatus>;
 }
 
 /** All statuses. */
 export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
   const statuses = new Map<ObjectKey, DesiredStatus>();
-  const put = (kind: KindName, key: string, conditions: readonly Condition[], fields?: Readonly<Record<string, unknown>>): void => {
-    statuses.set(objectKey(kind, key), { kind, key, form: "Conditions", conditions, ...(fields === undefined ? {} : { fields }) });
+  const put = (kind: KindName, key: string, conditions: readonly Condition[]): void => {
+    statuses.set(objectKey(kind, key), { kind, key, form: "Conditions", conditions });
   };
-  const { world, policies } = input;
+  const { world, policies, memo } = input;
+  const imports = new Map(input.gathered.imports.map((imported) => [imported.key, imported]));
   for (const policy of policies.all) put("WANPolicy", policy.metadata.name, policyConditions(policy, policies, world.peers));
-  for (const [key, homeExport] of sortedEntries(input.exports)) put("ServiceExport", key, exportConditions(key, homeExport, input));
+  const { taken } = input;
+  for (const [key, homeExport] of sortedEntries(input.exports)) {
+    const imported = imports.get(key);
+    const merged = input.gathered.merged.get(key);
+    const isAdvertised = world.home.ServiceAdvertisement.has(key);
+    const dependencies = [homeExport, merged, imported?.dummies, taken.get(key)?.join(), world.homeId, isAdvertised];
+    const status = memo.get(`ServiceExport ${key}`, dependencies, () => {
+      const conditions = exportConditions(homeExport, { merged, imported, isAdvertised, foreign: taken.get(key) ?? [], homeId: world.homeId });
+      return { kind: "ServiceExport", key, form: "Conditions", conditions };
+    });
+    statuses.set(objectKey("ServiceExport", key), status);
+  }
   for (const imported of input.gathered.imports) {
     const mcs = world.home.McsServiceImport.get(imported.key);
     if (mcs === undefined || !isOurs(mcs)) continue;
-    put("McsServiceImport", imported.key, mcsConditions(imported, input, mcs.metadata.generation), {
-      clusters: exporters(imported.merged, world.homeId).map((cluster) => ({ cluster })),
-    });
+    const { key, merged } = imported;
+    const shadow = world.home.Service.get(imported.shadowKey);
+    const side = input.sides.get(key);
+    const dependencies = [imported, world.homeId, mcs.metadata.generation, taken.get(key)?.join(), side, clusterIPsOf(shadow).join()];
+    const status = memo.get(`McsServiceImport ${key}`, dependencies, () => ({
+      kind: "McsServiceImport",
+      key,
+      form: "Conditions",
+      conditions: mcsConditions(imported, { foreign: taken.get(key) ?? [], side, shadow, generation: mcs.metadata.generation }),
+      fields: { clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })) },
+    }));
+    statuses.set(objectKey("McsServiceImport", key), status);
   }
-  const imports = new Map(input.gathered.imports.map((imported) => [imported.key, imported]));
   for (const [key, rules] of sortedEntries(world.home.ServiceImport)) {
     if (rules.metadata.deletionTimestamp !== undefined) continue;
     put("ServiceImport", key, rulesConditions(key, imports.get(key), { input, generation: rules.metadata.generation }));
@@ -79,7 +102,15 @@ function exporters(merged: Merged, homeId: string | undefined): string[] {
     .sort(compare);
 }
 
-function exportConditions(key: string, homeExport: HomeExport, input: StatusInput): Condition[] {
+interface ExportSurroundings {
+  readonly merged: Merged | undefined;
+  readonly imported: Import | undefined;
+  readonly isAdvertised: boolean;
+  readonly foreign: readonly string[];
+  readonly homeId: string | undefined;
+}
+
+function exportConditions(homeExport: HomeExport, around: ExportSurroundings): Condition[] {
   const { generation } = homeExport.serviceExport.metadata;
   const { invalid, advertisement, choice, problems } = homeExport;
   if (invalid !== undefined || advertisement === undefined) {
@@ -87,12 +118,11 @@ function exportConditions(key: string, homeExport: HomeExport, input: StatusInpu
     const pending = { status: "False", reason: reasons.Failed, message: "The export is not valid: nothing is exported." } as const;
     return [condition(types.Valid, finding, generation), condition(types.Ready, pending, generation)];
   }
-  const merged = input.gathered.merged.get(key);
   const valid = { status: "True", reason: reasons.Valid, message: messageOf(problems) } as const;
   return [
     condition(types.Valid, valid.message === "" ? { ...valid, message: "The Service can be exported." } : valid, generation),
-    condition(types.Ready, exportReady(key, input), generation),
-    condition(types.Conflict, conflict(merged?.conflicts ?? []), generation),
+    condition(types.Ready, exportReady(around), generation),
+    condition(types.Conflict, conflict(around.merged?.conflicts ?? []), generation),
     condition(
       types.Classified,
       classified(
@@ -105,19 +135,17 @@ function exportConditions(key: string, homeExport: HomeExport, input: StatusInpu
   ];
 }
 
-function exportReady(key: string, { world, taken, gathered }: StatusInput): Finding {
-  const foreign = taken.get(key) ?? [];
+function exportReady({ imported, isAdvertised, foreign, homeId }: ExportSurroundings): Finding {
   if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
-  if (world.homeId === undefined) {
+  if (homeId === undefined) {
     return {
       status: "Unknown",
       reason: reasons.Pending,
       message: "This cluster has no id yet. Create the ClusterProperty cluster.clusterset.k8s.io.",
     };
   }
-  const standing = world.home.ServiceAdvertisement.get(key);
-  if (standing === undefined) return { status: "False", reason: reasons.Pending, message: "The advertisement to peers is not written yet." };
-  const renamed = gathered.imports.find((imported) => imported.key === key)?.dummies.renamed ?? [];
+  if (!isAdvertised) return { status: "False", reason: reasons.Pending, message: "The advertisement to peers is not written yet." };
+  const renamed = imported?.dummies.renamed ?? [];
   return { status: "True", reason: reasons.Exported, message: `Peers can import the service.${renamedWords(renamed)}` };
 }
 
@@ -148,10 +176,18 @@ function classified(headless: boolean, problem: Problem | undefined, policy: str
   });
 }
 
-function mcsConditions(imported: Import, input: StatusInput, generation: number | undefined): Condition[] {
+interface McsSurroundings {
+  readonly foreign: readonly string[];
+  readonly side: ImportSide | undefined;
+  readonly shadow: ObjectTypes["Service"] | undefined;
+  readonly generation: number | undefined;
+}
+
+function mcsConditions(imported: Import, around: McsSurroundings): Condition[] {
+  const { generation } = around;
   const { merged, choice, dummies } = imported;
   return [
-    condition(types.Ready, mcsReady(imported, input), generation),
+    condition(types.Ready, mcsReady(imported, around), generation),
     condition(
       types.Classified,
       classified(merged.type === "Headless", "problem" in choice ? choice.problem : undefined, "policy" in choice ? choice.policy : ""),
@@ -161,19 +197,17 @@ function mcsConditions(imported: Import, input: StatusInput, generation: number 
   ];
 }
 
-function mcsReady({ key, service, merged, dummies }: Import, { world, taken, sides }: StatusInput): Finding {
-  const foreign = taken.get(key) ?? [];
+function mcsReady({ service, merged, dummies }: Import, { foreign, side, shadow }: McsSurroundings): Finding {
   if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
   const ready = { status: "True", reason: reasons.Ready } as const;
   if (merged.type === "Headless") return { ...ready, message: "The service's pods are published." };
   if (!merged.members.some(({ spec }) => spec.ipFamilies.includes("IPv4"))) {
     return { status: "False", reason: reasons.IPFamilyNotSupported, message: "Only IPv4 is supported, and no exporter has it." };
   }
-  const shadow = world.home.Service.get(`${service.namespace}/${shadowName(service.name)}`);
   if (clusterIPsOf(shadow).length === 0) {
     return { status: "False", reason: reasons.Pending, message: `The Service "${shadowName(service.name)}" has no IP yet.` };
   }
-  const { ipChanged } = sides.get(key) ?? {};
+  const { ipChanged } = side ?? {};
   if (ipChanged !== undefined) return { ...ready, ...ipChanged };
   return { ...ready, message: `The service is reached as "${shadowName(service.name)}".${renamedWords(dummies.renamed)}` };
 }
@@ -239,8 +273,8 @@ function rulesConditions(
 }
 
 /** As the import's Gateway says. */
-function programmed({ service }: Import, world: World): Finding {
-  const gateway = world.home.Gateway.get(`${service.namespace}/${shadowName(service.name)}`);
+function programmed({ shadowKey }: Import, world: World): Finding {
+  const gateway = world.home.Gateway.get(shadowKey);
   const said = gateway?.status?.conditions?.find(({ type }) => type === types.Programmed);
   return said?.status === "True" && said.observedGeneration === gateway?.metadata.generation
     ? { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." }
