@@ -130,7 +130,7 @@ export class Applier {
     }
   }
 
-  async #writeObject(key: ObjectKey, { kind, change, intent }: ObjectWrite): Promise<void> {
+  async #writeObject(key: ObjectKey, { kind, change, intent, base }: ObjectWrite): Promise<void> {
     const { writer } = this.#options;
     const { metadata } = change.object;
     if (change.verb === "Delete") {
@@ -142,8 +142,16 @@ export class Applier {
       return;
     }
     if (change.mustLook) await this.#look(kind, change.object);
-    const written = await writer.apply(kinds[kind], change.object);
+    this.#wrote(key, { intent, base }, await writer.apply(kinds[kind], change.object));
+  }
+
+  /** Notes what a write left. If that was nothing new, no World will come of it: plans again. */
+  #wrote(key: string, { intent, base }: Pick<PlannedWrite, "intent" | "base">, written: KubeObject): void {
     this.#planner.wrote(key, intent, written);
+    if (written.metadata.resourceVersion !== base) return;
+    this.#options.timing.after(0, () => {
+      this.#plan();
+    });
   }
 
   /** The World doesn't show foreign objects of some kinds. */
@@ -160,7 +168,7 @@ export class Applier {
     const written = await (isApply
       ? writer.applyStatus(kind, item.object)
       : writer.mergeStatus(kind, item.object));
-    this.#planner.wrote(key, item.intent, written);
+    this.#wrote(key, item, written);
     const before = isApply ? conditionsOf(item.observed) : parentConditionsOf(item.observed);
     const after = isApply ? conditionsOf(item.object) : parentConditionsOf(item.object);
     for (const note of notesFor(before, after)) {
