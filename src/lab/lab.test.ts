@@ -149,6 +149,24 @@ describe("a lab of two clusters", function () {
     expect(peer.stdout).to.equal("ok");
   });
 
+  it("answers for imported Services in the cluster set's domain", async () => {
+    const serviceImport = {
+      apiVersion: "multicluster.x-k8s.io/v1alpha1",
+      kind: "ServiceImport",
+      metadata: { name: "payment", namespace: "default" },
+      spec: { type: "ClusterSetIP", ips: ["198.19.0.77"], ports: [{ port: 80, protocol: "TCP" }] },
+    };
+    await apply(JSON.stringify(serviceImport));
+    await eventually(async () => {
+      const { stdout } = await lab.runAsClient("c1", [
+        "getent",
+        "hosts",
+        "payment.default.svc.clusterset.local",
+      ]);
+      return stdout.startsWith("198.19.0.77 ");
+    }, "the imported Service has its name");
+  });
+
   it("rejects and counts a port that no policy names", async () => {
     expect(await send(31113)).to.equal("EHOSTUNREACH");
     const { links, refused } = await lab.counters();
