@@ -100,8 +100,8 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
     // Types that mc-wan doesn't serve are never answered, as the protocol allows.
     if (request === undefined) return;
     fleets.request(stream, request, nowMs());
-    if (request.nonce === "") return;
-    noteAnswer(request, log, options.metrics);
+    if (request.nonce !== "") noteAnswer(request, log, options.metrics);
+    // A client that comes back says with its first requests what it holds.
     onChange();
   });
   call.on("cancelled", close);

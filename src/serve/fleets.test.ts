@@ -1,0 +1,120 @@
+import { expect } from "chai";
+import { xdsType } from "../model/xds-types.ts";
+import { departedMs, Fleets } from "./fleets.ts";
+import type { EnvoyStream } from "./fleets.ts";
+import { lingerMs } from "./linger.ts";
+import { envoyConfigOf, fleetName } from "./small-config.ts";
+import type { SmallConfig } from "./small-config.ts";
+import type { SnapshotType } from "./snapshot.ts";
+import type { StreamResponse } from "./stream-state.ts";
+
+const small: SmallConfig = {
+  clusters: { a: 1001 },
+  tables: { table: { "test.local": "a" } },
+  listeners: { first: { port: 1002, table: "table" } },
+};
+const empty = { subscribe: [], unsubscribe: [], initialVersions: new Map<string, string>(), nonce: "" };
+
+/** A client that accepts everything at once. */
+class Willing {
+  readonly stream: EnvoyStream;
+  readonly removed: string[] = [];
+  readonly received: string[] = [];
+  readonly #fleets: Fleets;
+  readonly #inbox: StreamResponse[] = [];
+
+  constructor(fleets: Fleets, nowMs = 0) {
+    this.#fleets = fleets;
+    this.stream = fleets.open("pod-1", fleetName, (responses) => this.#inbox.push(...responses));
+    this.#ask(xdsType.cluster, [], nowMs);
+    this.#ask(xdsType.clusterLoadAssignment, ["a"], nowMs);
+    this.#ask(xdsType.listener, [], nowMs);
+    this.#ask(xdsType.routeConfiguration, ["table"], nowMs);
+    this.settle(nowMs);
+  }
+
+  settle(nowMs: number): void {
+    for (let response = this.#inbox.shift(); response !== undefined; response = this.#inbox.shift()) {
+      const { type, nonce, resources, removed } = response;
+      this.removed.push(...removed);
+      this.received.push(...resources.map(({ name }) => name));
+      this.#fleets.request(this.stream, { ...empty, type, nonce }, nowMs);
+    }
+  }
+
+  #ask(type: SnapshotType, subscribe: string[], nowMs: number): void {
+    this.#fleets.request(this.stream, { ...empty, type, subscribe }, nowMs);
+  }
+}
+
+describe("fleets", () => {
+  it("push nothing when the same content is published anew", () => {
+    const fleets = new Fleets();
+    expect(fleets.publish(envoyConfigOf(small), 0).changed).to.equal(4);
+    const client = new Willing(fleets);
+    const before = client.received.length;
+    expect(fleets.publish(envoyConfigOf(small), 1)).to.deep.equal({ changed: 0 });
+    client.settle(1);
+    expect(client.received.length).to.equal(before);
+  });
+
+  it("call a new generation programmed where no byte had to change", () => {
+    const fleets = new Fleets();
+    fleets.publish(envoyConfigOf(small), 0);
+    new Willing(fleets);
+    fleets.publish(envoyConfigOf({ ...small, generation: 2 }), 1);
+    expect(fleets.report().acknowledgements).to.deep.equal([
+      { gateway: "ns/gateway", generation: 2, programmed: 2 },
+    ]);
+  });
+
+  it("keep a listener whose table stays open for a while, but not on a port that another took", () => {
+    const fleets = new Fleets();
+    fleets.publish(envoyConfigOf(small), 0);
+    const client = new Willing(fleets);
+    fleets.publish(envoyConfigOf({ ...small, listeners: { second: { port: 1003, table: "table" } } }), 1);
+    client.settle(1);
+    expect(client.removed).to.deep.equal([]);
+    expect(fleets.report().listening["pod-1"]?.ports).to.deep.equal([1003]);
+    fleets.tick(lingerMs);
+    fleets.tick(lingerMs + 1);
+    client.settle(lingerMs + 1);
+    expect(client.removed).to.deep.equal(["first"]);
+    fleets.publish(
+      envoyConfigOf({ ...small, listeners: { third: { port: 1003, table: "table" } } }),
+      lingerMs + 2,
+    );
+    client.settle(lingerMs + 2);
+    expect(client.removed).to.deep.equal(["first", "second"]);
+  });
+
+  it("remember the ports of an Envoy that lost its stream, for a while", () => {
+    const fleets = new Fleets();
+    fleets.publish(envoyConfigOf(small), 0);
+    const client = new Willing(fleets);
+    fleets.close(client.stream, 10);
+    fleets.close(client.stream, 11);
+    expect(fleets.report()).to.deep.equal({
+      acknowledgements: [],
+      listening: { "pod-1": { ports: [1002], isConnected: false } },
+    });
+    expect(fleets.tick(9 + departedMs)).to.equal(false);
+    expect(fleets.tick(10 + departedMs)).to.equal(true);
+    expect(fleets.report().listening).to.deep.equal({});
+  });
+
+  it("keep the last configuration of a fleet that is gone until its last Envoy leaves, then nothing", () => {
+    const fleets = new Fleets();
+    fleets.publish(envoyConfigOf(small), 0);
+    const client = new Willing(fleets);
+    fleets.publish({ fleets: new Map() }, 1);
+    expect(fleets.report().acknowledgements).to.deep.equal([]);
+    expect([...fleets.streams().keys()]).to.deep.equal([fleetName]);
+    fleets.close(client.stream, 2);
+    expect(fleets.streams().size).to.equal(0);
+    const stranger = fleets.open("pod", "unknown", () => undefined);
+    expect(fleets.report().acknowledgements).to.deep.equal([]);
+    fleets.close(stranger, 3);
+    expect(fleets.streams().size).to.equal(0);
+  });
+});
