@@ -1,7 +1,9 @@
 /**
  * Where scenarios run: a lab made for them, or clusters that a person names by context.
  *
- *     MCWAN_CONTEXTS=a,b,c [KUBECONFIG=…] → those clusters;   otherwise → a lab of three clusters, ended afterwards
+ *     MCWAN_CONTEXTS=a,b,c [KUBECONFIG=…] → those clusters
+ *     MCWAN_LAB=<run folder>              → a lab that is up, and stays up
+ *     otherwise                           → a lab of three clusters, ended afterwards
  *
  * On clusters that are not the lab's there are no link counters: claims that need them are skipped, and say so.
  */
@@ -13,7 +15,7 @@ import { installMcWan, waitForMcWan } from "../src/lab/install.ts";
 import type { InstallTarget } from "../src/lab/install.ts";
 import { kubectl } from "../src/lab/kubectl.ts";
 import type { Kubectl } from "../src/lab/kubectl.ts";
-import { startLab } from "../src/lab/lab.ts";
+import { openLab, startLab } from "../src/lab/lab.ts";
 import type { Lab } from "../src/lab/lab.ts";
 
 /** Clusters with mc-wan in them. The first consumes; the others export. */
@@ -42,7 +44,13 @@ export async function openEnvironment(options: {
   readonly runDir?: string;
 }): Promise<Environment> {
   const contexts = (process.env["MCWAN_CONTEXTS"] ?? "").split(",").filter((context) => context !== "");
-  const base = contexts.length > 0 ? namedClusters(contexts) : await labClusters(options);
+  const labUp = process.env["MCWAN_LAB"];
+  const base =
+    contexts.length > 0
+      ? namedClusters(contexts)
+      : labUp === undefined
+        ? await labClusters(options)
+        : await labThatIsUp(labUp);
   const [consumer, ...exporters] = base.clusters;
   if (consumer === undefined || exporters.length < 2) {
     await base.close();
@@ -72,19 +80,30 @@ function namedClusters(contexts: readonly string[]): Base {
   };
 }
 
+async function labThatIsUp(runDir: string): Promise<Base> {
+  const lab = await openLab(runDir);
+  if (lab === undefined)
+    throw new Error(`no lab is up in ${runDir}: \`MCWAN_RUN=${runDir} mcwan lab up\` starts one`);
+  return baseOf(lab, () => Promise.resolve());
+}
+
+function baseOf(lab: Lab, close: () => Promise<void>): Base {
+  return {
+    kubectl: kubectl(lab.program("kubectl"), lab.kubeconfig),
+    clusters: lab.clusters.map(({ id, context }) => ({ id, context })),
+    lab,
+    close,
+  };
+}
+
 async function labClusters(options: {
   readonly progress: (line: string) => void;
   readonly runDir?: string;
 }): Promise<Base> {
   const runDir = options.runDir ?? (await mkdtemp(join(tmpdir(), "mc-wan-")));
   const lab = await startLab({ runDir, onProgress: options.progress });
-  return {
-    kubectl: kubectl(lab.program("kubectl"), lab.kubeconfig),
-    clusters: lab.clusters.map(({ id, context }) => ({ id, context })),
-    lab,
-    close: async () => {
-      await lab.stop();
-      if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
-    },
-  };
+  return baseOf(lab, async () => {
+    await lab.stop();
+    if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
+  });
 }

@@ -1,5 +1,5 @@
 /** Looks at what stands in the clusters: conditions, objects that mc-wan manages. */
-import { controllerName, labels } from "../src/model/names.ts";
+import { controllerName, fieldManager, labels } from "../src/model/names.ts";
 import type { InstallTarget } from "../src/lab/install.ts";
 import type { Environment } from "./environment.ts";
 
@@ -18,6 +18,7 @@ interface SeenObject {
     readonly namespace?: string;
     readonly resourceVersion: string;
     readonly labels?: Record<string, string>;
+    readonly managedFields?: readonly { readonly manager: string; readonly operation: string }[];
   };
   readonly status?: {
     readonly conditions?: readonly SeenCondition[];
@@ -73,14 +74,26 @@ export async function managedObjects(
     "get",
     (options.withOwnKinds ? managedKinds : standardKinds).join(","),
     "-A",
+    "--show-managed-fields",
     "-l",
     `${labels.managedBy}=${labels.managedByValue}`,
   ])) as { items: SeenObject[] };
   return new Map(
-    list.items.map(({ kind, metadata }) => [
-      `${kind} ${metadata.namespace ?? ""}/${metadata.name}`,
-      metadata.resourceVersion,
-    ]),
+    list.items
+      .filter(isOurs)
+      .map(({ kind, metadata }) => [
+        `${kind} ${metadata.namespace ?? ""}/${metadata.name}`,
+        metadata.resourceVersion,
+      ]),
+  );
+}
+
+/** Kubernetes copies a Service's labels to the Endpoints and slices that it makes: those are not mc-wan's. */
+function isOurs({ metadata }: SeenObject): boolean {
+  return (
+    metadata.managedFields?.some(
+      ({ manager, operation }) => manager === fieldManager && operation === "Apply",
+    ) ?? false
   );
 }
 

@@ -18,7 +18,8 @@ export interface InstallTarget {
   readonly context: string;
 }
 
-/** The Secret that holds the token of the account which peers read with; from deploy/. */
+/** The account that peers read with, of deploy/, and the Secret that Kubernetes fills with a token of it. */
+const peerAccount = "mc-wan-peer";
 const peerTokenSecret = "mc-wan-peer-token";
 const tokenTimeoutMs = 30_000;
 
@@ -31,6 +32,7 @@ export async function installMcWan(
   await Promise.all(
     targets.map(async ({ id, context }) => {
       await kubectl.run(context, ["apply", "--server-side", "--force-conflicts", "-k", options.manifests]);
+      await kubectl.run(context, ["apply", "--server-side", "-f", "-"], JSON.stringify(tokenSecret));
       options.progress(`${id}: mc-wan applied`);
     }),
   );
@@ -86,6 +88,18 @@ export async function waitForMcWan(
     }),
   );
 }
+
+/** Not part of deploy/: Kubernetes deletes it with the account, and `kubectl delete -k` would then miss it. */
+const tokenSecret = {
+  apiVersion: "v1",
+  kind: "Secret",
+  metadata: {
+    name: peerTokenSecret,
+    namespace: systemNamespace,
+    annotations: { "kubernetes.io/service-account.name": peerAccount },
+  },
+  type: "kubernetes.io/service-account-token",
+};
 
 /** A Secret as the controller takes it for a peer. */
 function peerSecret(peer: string, kubeconfig: object): object {

@@ -49,7 +49,9 @@ export class Endpoints {
     const slices = this.#slices.get(spec.serviceKey) ?? [];
     const ports = this.#services.get(spec.serviceKey)?.spec?.ports ?? [];
     const portName = ports.find(({ port }) => port === spec.port)?.name ?? "";
-    return this.#memo.get(spec.name, [portName, ...slices], () => assignmentOfService(spec, portName, slices));
+    return this.#memo.get(spec.name, [portName, ...slices], () =>
+      assignmentOfService(spec, portName, slices),
+    );
   }
 }
 
@@ -67,28 +69,39 @@ function slicesByService(slices: Store<EndpointSlice>): SlicesByService {
   return index;
 }
 
-/** Ready pods take traffic; of those that are not, pods on their way out are never listed. */
+/** How far a Pod can take traffic: `Leaving` is terminating and still serving (KEP-1672). */
+type PodState = "Ready" | "Leaving" | "NotReady";
+
+/**
+ * Ready Pods take traffic. Where none is, those that are leaving and still serve do, as kube-proxy has it (KEP-1669): peers
+ * need a moment to hear that the last Pod is going.
+ */
 function assignmentOfService(
   spec: ServiceClusterSpec,
   portName: string,
   slices: readonly EndpointSlice[],
 ): ClusterLoadAssignment {
-  const isReady = new Map<string, boolean>();
+  const pods = new Map<string, PodState>();
   for (const slice of slices) {
     for (const port of slice.ports ?? []) {
       if ((port.name ?? "") !== portName || port.port === undefined) continue;
       for (const { addresses, conditions } of slice.endpoints ?? []) {
         const address = addresses[0];
-        if (address === undefined || conditions?.terminating === true) continue;
+        const state = podState(conditions ?? {});
+        if (address === undefined || state === undefined) continue;
         const key = `${address} ${port.port}`;
-        isReady.set(key, (conditions?.ready ?? true) || isReady.get(key) === true);
+        if (pods.get(key) !== "Ready") pods.set(key, state);
       }
     }
   }
-  const listed = sortedEntries(isReady).filter(([, ready]) => ready || spec.listsNotReady);
-  const lbEndpoints = listed.map(([key, ready]) => {
+  const taken: PodState = [...pods.values()].includes("Ready") ? "Ready" : "Leaving";
+  const lbEndpoints = sortedEntries(pods).flatMap(([key, state]) => {
+    const isTaken = state === taken;
+    if (!isTaken && (state === "Leaving" || !spec.listsNotReady)) return [];
     const [address = "", port] = key.split(" ");
-    return { ...lbEndpoint(address, Number(port)), ...(ready ? {} : { healthStatus: HealthStatus.UNHEALTHY }) };
+    return [
+      { ...lbEndpoint(address, Number(port)), ...(isTaken ? {} : { healthStatus: HealthStatus.UNHEALTHY }) },
+    ];
   });
   return create(ClusterLoadAssignmentSchema, {
     clusterName: spec.name,
@@ -96,9 +109,21 @@ function assignmentOfService(
   });
 }
 
+/** Undefined for a Pod that is leaving and serves no more: it is never listed. */
+function podState(conditions: {
+  readonly ready?: boolean;
+  readonly serving?: boolean;
+  readonly terminating?: boolean;
+}): PodState | undefined {
+  if (conditions.terminating === true) return conditions.serving === true ? "Leaving" : undefined;
+  return (conditions.ready ?? true) ? "Ready" : "NotReady";
+}
+
 /** A locality per peer, weighted by its ready backends. */
 function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined): ClusterLoadAssignment {
-  const remote = (backend?.remote ?? []).filter(({ endpoints, weight }) => endpoints.length > 0 && weight > 0);
+  const remote = (backend?.remote ?? []).filter(
+    ({ endpoints, weight }) => endpoints.length > 0 && weight > 0,
+  );
   return create(ClusterLoadAssignmentSchema, {
     clusterName: spec.name,
     endpoints: remote
@@ -116,6 +141,9 @@ function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined):
 function lbEndpoint(address: string, port: number): MessageInitShape<typeof LbEndpointSchema> {
   const socketAddress = { address, portSpecifier: { case: "portValue" as const, value: port } };
   return {
-    hostIdentifier: { case: "endpoint", value: { address: { address: { case: "socketAddress", value: socketAddress } } } },
+    hostIdentifier: {
+      case: "endpoint",
+      value: { address: { address: { case: "socketAddress", value: socketAddress } } },
+    },
   };
 }

@@ -41,9 +41,13 @@ export function retryPolicy(form: RetryForm, perTryTimeoutMs: number | undefined
     retryOn: conditions[form],
     numRetries: 2,
     retryHostPredicate: [
-      { name: "envoy.retry_host_predicates.previous_hosts", configType: { case: "typedConfig", value: predicate } },
+      {
+        name: "envoy.retry_host_predicates.previous_hosts",
+        configType: { case: "typedConfig", value: predicate },
+      },
     ],
-    hostSelectionRetryMaxAttempts: 5n,
+    // Many draws: a peer with most of the weight, whose gateways were all tried, must not be drawn again to the end.
+    hostSelectionRetryMaxAttempts: 30n,
     ...(form === "Local"
       ? {}
       : {
@@ -53,6 +57,8 @@ export function retryPolicy(form: RetryForm, perTryTimeoutMs: number | undefined
             configType: { case: "typedConfig", value: priority },
           },
         }),
-    ...(perTryTimeoutMs === undefined || perTryTimeoutMs === 0 ? {} : { perTryTimeout: duration(perTryTimeoutMs) }),
+    ...(perTryTimeoutMs === undefined || perTryTimeoutMs === 0
+      ? {}
+      : { perTryTimeout: duration(perTryTimeoutMs) }),
   });
 }
