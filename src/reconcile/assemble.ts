@@ -4,11 +4,11 @@
  */
 import { objectKey, type DesiredObject, type ObjectKey, type ServedGateway, type WanBackend } from "../model/desired.ts";
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
-import type { KeyedMemo } from "../model/memo.ts";
+import { KeyedMemo } from "../model/memo.ts";
 import { keyOf, type ObjectMeta } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
 import { compare } from "../model/order.ts";
-import type { Store, World } from "../model/world.ts";
+import { homeKinds, type Store, type World } from "../model/world.ts";
 import { isOurs } from "./owners.ts";
 
 /** What one part adds. */
@@ -33,54 +33,106 @@ export interface Assembled {
   readonly taken: ReadonlyMap<string, readonly string[]>;
 }
 
-/** Puts contributions together; of two that want one name the first has it. `memo` remembers served Gateways. */
-export function assemble(world: World, contributions: readonly Contribution[], memo: KeyedMemo<ServedGateway>): Assembled {
-  const wanted = new Map<ObjectKey, DesiredObject>();
-  const refused = new Set<ObjectKey>();
-  const taken = new Map<string, string[]>();
-  const refuse = (key: ObjectKey, { object }: DesiredObject): void => {
-    refused.add(key);
-    const cause = `${object.metadata.labels?.[labels.serviceNamespace] ?? ""}/${object.metadata.labels?.[labels.serviceName] ?? ""}`;
-    const list = taken.get(cause) ?? [];
-    list.push(`${object.kind} "${keyOf(object.metadata)}"`);
-    taken.set(cause, list.sort(compare));
-  };
-  const stores = world.home as Readonly<Partial<Record<KindName, Store<{ readonly metadata: ObjectMeta }>>>>;
-  for (const { objects } of contributions) {
-    for (const desired of objects) {
-      const { storeKey, key } = keysOf(desired);
-      const standing = stores[desired.kind]?.get(storeKey);
-      if ((standing !== undefined && !isOurs(standing)) || wanted.has(key)) refuse(wanted.has(key) ? `${key} (second)` : key, desired);
-      else wanted.set(key, desired);
+/** Puts contributions together, and remembers how: tens of thousands of objects stand in every pass, and few are new. */
+export class Assembler {
+  readonly #served = new KeyedMemo<ServedGateway>();
+  readonly #foreign = new KeyedMemo<readonly ObjectKey[]>();
+  #contributions: readonly Contribution[] = [];
+  #wanted: ReadonlyMap<ObjectKey, DesiredObject> = new Map();
+  #doubles: readonly DesiredObject[] = [];
+
+  /** Everything together; of two that want one name the first has it. */
+  assemble(world: World, contributions: readonly Contribution[]): Assembled {
+    this.#want(contributions);
+    const refused = new Set<ObjectKey>();
+    const taken = new Map<string, string[]>();
+    const refuse = ({ object }: DesiredObject): void => {
+      const own = object.metadata.labels ?? {};
+      const cause = `${own[labels.serviceNamespace] ?? ""}/${own[labels.serviceName] ?? ""}`;
+      taken.set(cause, [...(taken.get(cause) ?? []), `${object.kind} "${keyOf(object.metadata)}"`].sort(compare));
+    };
+    this.#doubles.forEach(refuse);
+    for (const kind of homeKinds) {
+      const store: Store<{ readonly metadata: ObjectMeta }> = world.home[kind];
+      for (const key of this.#foreign.get(kind, [store], () => foreignKeys(kind, store))) {
+        const wanted = this.#wanted.get(key);
+        if (wanted === undefined) continue;
+        refused.add(key);
+        refuse(wanted);
+      }
     }
+    const objects = refused.size === 0 ? this.#wanted : withoutDependents(this.#wanted, refused);
+    const allStand = refused.size === 0 && this.#doubles.length === 0;
+    const { gateways, ...rest } = gatewayApi(world, contributions, { objects, allStand });
+    const served = gateways.map((gateway) => withGeneration(gateway, world, this.#served));
+    this.#served.endPass();
+    this.#foreign.endPass();
+    return { objects, taken, ...rest, gateways: served };
   }
-  const objects = refused.size === 0 ? wanted : withoutDependents(wanted, refused);
-  const { gateways, ...rest } = gatewayApi(world, contributions, { objects, allStand: refused.size === 0 });
-  return { objects, taken, ...rest, gateways: gateways.map((served) => withGeneration(served, world, memo)) };
+
+  /** Brings the map of wanted objects up to date: a patch where only some parts are new, else from the start. */
+  #want(contributions: readonly Contribution[]): void {
+    const before = this.#contributions;
+    this.#contributions = contributions;
+    if (before.length === contributions.length && this.#doubles.length === 0) {
+      const changed = contributions.flatMap(({ objects }, index) => {
+        const old = before[index]?.objects ?? [];
+        return old === objects ? [] : [{ old, objects }];
+      });
+      if (changed.length === 0) return;
+      const wanted = new Map(this.#wanted);
+      for (const { old } of changed) for (const desired of old) wanted.delete(keyIn(desired));
+      let isPlain = true;
+      for (const { objects } of changed) {
+        for (const desired of objects) {
+          const key = keyIn(desired);
+          isPlain &&= !wanted.has(key);
+          wanted.set(key, desired);
+        }
+      }
+      if (isPlain) {
+        this.#wanted = wanted;
+        return;
+      }
+    }
+    const wanted = new Map<ObjectKey, DesiredObject>();
+    const doubles: DesiredObject[] = [];
+    for (const { objects } of contributions) {
+      for (const desired of objects) {
+        const key = keyIn(desired);
+        if (wanted.has(key)) doubles.push(desired);
+        else wanted.set(key, desired);
+      }
+    }
+    this.#wanted = wanted;
+    this.#doubles = doubles;
+  }
 }
 
-interface Keys {
-  readonly storeKey: string;
-  readonly key: ObjectKey;
+/** Keys of the objects of a kind that others made. */
+function foreignKeys(kind: KindName, store: Store<{ readonly metadata: ObjectMeta }>): ObjectKey[] {
+  const keys: ObjectKey[] = [];
+  for (const [key, object] of store) if (!isOurs(object)) keys.push(objectKey(kind, key));
+  return keys;
 }
 
 /** Keys of objects that come again in every pass: joining strings for tens of thousands of them would be most of the work. */
-const knownKeys = new WeakMap<DesiredObject, Keys>();
+const knownKeys = new WeakMap<DesiredObject, ObjectKey>();
 
-function keysOf(desired: DesiredObject): Keys {
-  let keys = knownKeys.get(desired);
-  if (keys === undefined) {
-    const storeKey = keyOf(desired.object.metadata);
-    keys = { storeKey, key: objectKey(desired.kind, storeKey) };
-    knownKeys.set(desired, keys);
+function keyIn(desired: DesiredObject): ObjectKey {
+  let key = knownKeys.get(desired);
+  if (key === undefined) {
+    key = objectKey(desired.kind, keyOf(desired.object.metadata));
+    knownKeys.set(desired, key);
   }
-  return keys;
+  return key;
 }
 
 /** Slices of a Service that is somebody else's would lead its clients astray, and so would a route at somebody's Gateway. */
 function withoutDependents(wanted: ReadonlyMap<ObjectKey, DesiredObject>, refused: ReadonlySet<ObjectKey>): Map<ObjectKey, DesiredObject> {
   const result = new Map<ObjectKey, DesiredObject>();
   for (const [key, desired] of wanted) {
+    if (refused.has(key)) continue;
     const { kind, object } = desired;
     const { namespace, name, labels: own } = object.metadata;
     const service = kind === "EndpointSlice" ? own?.[labels.kubeServiceName] : kind === "Endpoints" ? name : undefined;

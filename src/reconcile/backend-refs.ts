@@ -35,6 +35,8 @@ export type Resolution =
 export interface ImportedService {
   readonly service: ServiceRef;
   readonly dummies: DummyNames;
+  /** Names of its dummies that somebody else holds. */
+  readonly taken: readonly string[];
   readonly choice: PolicyChoice;
   /** Numbers of its HTTP ports. */
   readonly httpPorts: readonly number[];
@@ -95,7 +97,7 @@ function overPolicy(ref: HTTPBackendRef, context: RefContext): Resolution {
 function dummy(ref: HTTPBackendRef, context: RefContext): Resolution {
   // Names of other namespaces' dummies are not even looked at: absent and forbidden answer alike.
   const found = context.referable.dummies.get(ref.name);
-  if (found === undefined) return refused(ref, notFound(`${dummyNamespace}/${ref.name}`, context));
+  if (found === undefined) return refused(ref, missingDummy(ref.name, context));
   const policyPort = context.referable.policies.accepted.get(found.policy)?.spec.port;
   if (ref.port !== undefined && ref.port !== policyPort) {
     return refused(ref, {
@@ -105,6 +107,23 @@ function dummy(ref: HTTPBackendRef, context: RefContext): Resolution {
   }
   return overWan(ref, { imported: found.imported, policy: found.policy, port: undefined }, context);
 }
+
+/** Why a name is no dummy of this namespace: its policy is gone, its name is held by others, or it never was one. */
+function missingDummy(name: string, context: RefContext): Problem {
+  for (const { service, taken } of context.referable.imports.values()) {
+    const prefix = `${service.name}-${service.namespace}-`;
+    if (taken.includes(name)) return heldByOthers(name);
+    if (!name.startsWith(prefix)) continue;
+    const choice = policyByName(context.referable.policies, name.slice(prefix.length));
+    if ("problem" in choice) return choice.problem;
+  }
+  return notFound(`${dummyNamespace}/${name}`, context);
+}
+
+const heldByOthers = (name: string): Problem => ({
+  reason: reasons.NotOurs,
+  message: `Service "${name}" in namespace "${dummyNamespace}" is not mc-wan's, and left alone. Remove it, so that the dummy Service can stand.`,
+});
 
 function otherImport(ref: HTTPBackendRef, context: RefContext): Resolution {
   const imported = context.referable.imports.get(ref.name);
@@ -122,10 +141,7 @@ function overWan(
   const name = imported.dummies.get(policy);
   const port = context.referable.policies.accepted.get(policy)?.spec.port;
   if (name === undefined || port === undefined) {
-    return refused(ref, {
-      reason: reasons.NotOurs,
-      message: `The name of the dummy Service for "${imported.service.name}" over "${policy}" is held by a Service in namespace "${dummyNamespace}" that is not mc-wan's. Remove that one.`,
-    });
+    return refused(ref, heldByOthers(imported.taken.join(", ")));
   }
   const servicePort = chosenPort(target.port, imported.httpPorts, context.port);
   if (servicePort === undefined) return refused(ref, portNotFound(ref, imported.httpPorts));

@@ -212,6 +212,7 @@ function referableOf(imports: readonly Import[], policies: PolicySet): Referable
   const services: ImportedService[] = imports.map(({ service, dummies, choice, httpPorts }) => ({
     service,
     dummies: dummies.names,
+    taken: dummies.taken,
     choice,
     httpPorts: httpPorts.map(({ port }) => port),
   }));

@@ -14,7 +14,7 @@ import { KeyedMemo } from "../model/memo.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import { byAge, compare } from "../model/order.ts";
 import type { World } from "../model/world.ts";
-import { assemble, type Contribution } from "./assemble.ts";
+import { Assembler, type Contribution } from "./assemble.ts";
 import { slicesByService } from "./endpoints-of-services.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
 import { addressesOf, fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
@@ -31,7 +31,7 @@ export function createReconcile(): (world: World) => Desired {
   const exportMemo = new KeyedMemo<HomeExport>();
   const ingressMemo = new KeyedMemo<IngressSide>();
   const statusMemo = new KeyedMemo<DesiredStatus>();
-  const servedMemo = new KeyedMemo<ServedGateway>();
+  const assembler = new Assembler();
   const gatherer = new ImportGatherer();
   const materialiser = new Materialiser();
   const once = <T>(key: string, dependencies: readonly unknown[], compute: () => T): T =>
@@ -59,8 +59,8 @@ export function createReconcile(): (world: World) => Desired {
     const pods = readyPods(world, ingressPool, zones);
     const endpoints = advertisedEndpoints(pods, policies, world);
     const homeEndpoints = once("home endpoints", [JSON.stringify(endpoints)], () => endpoints);
-    const advertisement = once("gateway advertisement", [homeEndpoints, owner], () => gatewayAdvertisement(homeEndpoints, owner));
-    contributions.push({ objects: [advertisement] });
+    const advertisement = once("gateway advertisement", [homeEndpoints, owner], () => [gatewayAdvertisement(homeEndpoints, owner)]);
+    contributions.push({ objects: advertisement });
 
     const gathered = gatherer.gather(world, exports, policies);
     const materialised = materialiser.materialise(world, { gathered, policies, homeEndpoints, owner, zones });
@@ -71,7 +71,7 @@ export function createReconcile(): (world: World) => Desired {
     );
     contributions.push({ objects: pools }, ...usersGateways(world, single));
 
-    const assembled = assemble(world, contributions, servedMemo);
+    const assembled = assembler.assemble(world, contributions);
     const statuses = statusesOf({
       world,
       policies,
@@ -85,7 +85,6 @@ export function createReconcile(): (world: World) => Desired {
     single.endPass();
     exportMemo.endPass();
     ingressMemo.endPass();
-    servedMemo.endPass();
     statusMemo.endPass();
     return {
       objects: assembled.objects,

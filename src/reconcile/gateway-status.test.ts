@@ -1,0 +1,146 @@
+import { expect } from "chai";
+import type { Desired, DesiredStatus, ServedGateway } from "../model/desired.ts";
+import type { Acknowledgement, GatewayVerdict, RouteVerdict } from "../model/envoy-config.ts";
+import type { Condition, KubeObject } from "../model/kube-object.ts";
+import { gatewayStatuses } from "./gateway-status.ts";
+import { worldFrom } from "./world-from-yaml.ts";
+
+const ours = { "app.kubernetes.io/managed-by": "mc-wan" };
+const spec = { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] };
+
+function gateway(parts: { labels?: Record<string, string>; generation?: number; conditions?: readonly Condition[] }): KubeObject {
+  const { labels, generation = 7, conditions } = parts;
+  return {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "Gateway",
+    metadata: { name: "g", namespace: "n", generation, ...(labels && { labels }) },
+    spec,
+    ...(conditions && { status: { conditions } }),
+  };
+}
+
+const accepted: Condition = { type: "Accepted", status: "True", reason: "Accepted", message: "", observedGeneration: 0 };
+const verdict: GatewayVerdict = {
+  conditions: [accepted],
+  listeners: [
+    { name: "http", attachedRoutes: 2, supportedKinds: [], conditions: [accepted] },
+    { name: "bad", attachedRoutes: 0, supportedKinds: [], conditions: [{ ...accepted, status: "False" }] },
+  ],
+};
+const routeVerdict: RouteVerdict = { parentRef: { name: "g" }, conditions: [accepted] };
+
+interface Situation {
+  readonly home?: readonly KubeObject[];
+  readonly served?: Partial<ServedGateway>;
+  readonly verdict?: GatewayVerdict;
+  readonly acknowledgement?: Acknowledgement;
+  readonly routes?: Desired["httpRoutes"];
+}
+
+function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
+  const served = {
+    gateway: gateway({}) as unknown as ServedGateway["gateway"],
+    fleet: "n.g",
+    addresses: ["10.0.0.1"],
+    ...situation.served,
+  };
+  return gatewayStatuses({
+    world: worldFrom({ home: situation.home ?? [gateway({})] }),
+    desired: {
+      objects: new Map(),
+      statuses: new Map(),
+      gateways: [served],
+      httpRoutes: situation.routes ?? new Map(),
+      referenceGrants: new Map(),
+      wanBackends: new Map(),
+    },
+    translation: {
+      verdicts: {
+        gateways: new Map([["n/g", situation.verdict ?? verdict]]),
+        httpRoutes: new Map([["n/r", [routeVerdict]]]),
+      },
+    },
+    acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),
+  });
+}
+
+function programmed(situation: Situation): { status: string; reason: string; observedGeneration?: number } | undefined {
+  const status = statuses(situation).get("Gateway/n/g");
+  if (status?.form !== "Conditions") return undefined;
+  const found = status.conditions.find(({ type }) => type === "Programmed");
+  return found && { status: found.status, reason: found.reason, observedGeneration: found.observedGeneration! };
+}
+
+const stood = (observedGeneration: number): Condition => ({ type: "Programmed", status: "True", reason: "Programmed", message: "", observedGeneration });
+
+describe("status of Gateways and routes", () => {
+  it("is not Programmed before an Envoy has spoken", () => {
+    expect(programmed({})).to.deep.equal({ status: "False", reason: "Pending", observedGeneration: 7 });
+  });
+
+  it("is Programmed once an Envoy has acknowledged the generation that stands, and not an older one", () => {
+    expect(programmed({ acknowledgement: { programmed: 7 } })?.status).to.equal("True");
+    expect(programmed({ acknowledgement: { programmed: 6 } })?.status).to.equal("False");
+  });
+
+  it("stays Programmed when a controller that has just started knows of no Envoy, but not for a new generation", () => {
+    expect(programmed({ home: [gateway({ conditions: [stood(7)] })] })?.status).to.equal("True");
+    expect(programmed({ home: [gateway({ conditions: [stood(6)] })] })?.status).to.equal("False");
+  });
+
+  it("is not Programmed any more when an Envoy refuses, and says what Envoy said", () => {
+    const situation = { home: [gateway({ conditions: [stood(7)] })], acknowledgement: { refused: "bad listener" } };
+    expect(programmed(situation)).to.deep.equal({ status: "False", reason: "Invalid", observedGeneration: 7 });
+  });
+
+  it("needs an address", () => {
+    expect(programmed({ served: { addresses: [] }, acknowledgement: { programmed: 7 } })?.reason).to.equal("AddressNotAssigned");
+  });
+
+  it("is not Programmed if it is not accepted", () => {
+    const refused = { ...verdict, conditions: [{ ...accepted, status: "False" as const }] };
+    expect(programmed({ verdict: refused, acknowledgement: { programmed: 7 } })?.reason).to.equal("Invalid");
+  });
+
+  it("tells of addresses and listeners, each with the generation that stands", () => {
+    const status = statuses({ acknowledgement: { programmed: 7 } }).get("Gateway/n/g");
+    expect(status?.form === "Conditions" && status.fields).to.deep.include({ addresses: [{ type: "IPAddress", value: "10.0.0.1" }] });
+    const listeners = (status as { fields: { listeners: { name: string; conditions: Condition[] }[] } }).fields.listeners;
+    expect(listeners.map(({ name, conditions }) => [name, conditions.map(({ type, status: said, observedGeneration }) => `${type} ${said} ${observedGeneration!}`)])).to.deep.equal([
+      ["http", ["Accepted True 7", "Programmed True 7"]],
+      ["bad", ["Accepted False 7", "Programmed False 7"]],
+    ]);
+  });
+
+  it("says nothing of a Gateway that does not stand, or stands as somebody else's", () => {
+    expect(programmed({ home: [] })).to.equal(undefined);
+    expect(programmed({ home: [gateway({ labels: ours })] })).to.equal(undefined);
+  });
+
+  it("says nothing of a Gateway that was not translated", () => {
+    expect(statuses({ served: { gateway: { ...gateway({}), metadata: { name: "other", namespace: "n" } } as unknown as ServedGateway["gateway"] } }).has("Gateway/n/other")).to.equal(false);
+  });
+
+  it("tells a route of its parents, if the route stands and is wanted", () => {
+    const route = { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", metadata: { name: "r", namespace: "n", generation: 3 }, spec: {} };
+    const routes = new Map([["n/r", route]]) as unknown as Desired["httpRoutes"];
+    const status = statuses({ home: [route], routes }).get("HTTPRoute/n/r");
+    expect(status?.form === "RouteParents" && status.parents).to.deep.equal([
+      { parentRef: { name: "g" }, conditions: [{ ...accepted, observedGeneration: 3 }] },
+    ]);
+    expect(statuses({ home: [], routes }).has("HTTPRoute/n/r")).to.equal(false);
+    expect(statuses({ home: [route] }).has("HTTPRoute/n/r")).to.equal(false);
+    expect(statuses({ home: [{ ...route, metadata: { ...route.metadata, labels: ours } }], routes }).has("HTTPRoute/n/r")).to.equal(false);
+  });
+
+  it("accepts GatewayClasses of our controller and no others", () => {
+    const of = (name: string, controllerName: string): KubeObject => ({
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "GatewayClass",
+      metadata: { name, generation: 1 },
+      spec: { controllerName },
+    });
+    const found = statuses({ home: [of("mc-wan", "mc-wan.l7mp.io/gateway-controller"), of("istio", "istio.io/x")] });
+    expect([...found.keys()]).to.deep.equal(["GatewayClass/mc-wan"]);
+  });
+});
