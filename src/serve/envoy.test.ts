@@ -4,10 +4,10 @@ import { createAdsServer } from "../drivers/grpc/create-ads-server.ts";
 import type { Log } from "../model/log.ts";
 import type { Metrics } from "../model/metrics.ts";
 import type { AdsServer } from "../model/served.ts";
-import { envoyConfigOf, fleetName } from "./small-config.ts";
-import type { SmallConfig } from "./small-config.ts";
-import { ask, freePort, startBackend, startLoad, TestEnvoy, until } from "./test-envoy.ts";
-import type { Started } from "./test-envoy.ts";
+import { envoyConfigOf, fleetName } from "../../test/serve/small-config.ts";
+import type { SmallConfig } from "../../test/serve/small-config.ts";
+import { ask, freePort, startBackend, startLoad, TestEnvoy, until } from "../../test/serve/test-envoy.ts";
+import type { Started } from "../../test/serve/test-envoy.ts";
 
 const silent: Log = {
   debug: () => undefined,

@@ -3,8 +3,8 @@ import { xdsType } from "../model/xds-types.ts";
 import { departedMs, Fleets } from "./fleets.ts";
 import type { EnvoyStream } from "./fleets.ts";
 import { lingerMs } from "./linger.ts";
-import { envoyConfigOf, fleetName } from "./small-config.ts";
-import type { SmallConfig } from "./small-config.ts";
+import { envoyConfigOf, fleetName } from "../../test/serve/small-config.ts";
+import type { SmallConfig } from "../../test/serve/small-config.ts";
 import type { SnapshotType } from "./snapshot.ts";
 import type { StreamResponse } from "./stream-state.ts";
 

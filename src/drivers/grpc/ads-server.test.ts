@@ -12,7 +12,7 @@ import type { Log } from "../../model/log.ts";
 import type { Metrics } from "../../model/metrics.ts";
 import type { AdsServer } from "../../model/served.ts";
 import { xdsType } from "../../model/xds-types.ts";
-import { envoyConfigOf, fleetName } from "../../serve/small-config.ts";
+import { envoyConfigOf, fleetName } from "../../../test/serve/small-config.ts";
 import { adsDefinition } from "./ads-service.ts";
 import { createAdsServer } from "./create-ads-server.ts";
 import { rawBytes } from "./raw-bytes.ts";
@@ -122,7 +122,11 @@ describe("the ADS server", function () {
 
   afterEach(async () => {
     for (const client of clients.splice(0)) client.close();
-    await Promise.all(servers.splice(0).map(async (server) => await server.stop()));
+    await Promise.all(
+      servers.splice(0).map(async (server) => {
+        await server.stop();
+      }),
+    );
   });
 
   it("serves a client in order and tells when its Gateway is programmed, once per change", async () => {

@@ -8,11 +8,11 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { obtainBinaries } from "../lab/binaries/binaries.ts";
+import { obtainBinaries } from "../../src/lab/binaries/binaries.ts";
 
 /** Something to be ended. */
 export interface Started {
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** A backend that answers every request with its name. */

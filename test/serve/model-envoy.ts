@@ -2,9 +2,9 @@
  * An Envoy for tests: follows the delta protocol as Envoy does, message by message, and checks after each that no route
  * in force names a cluster that can't answer. No clock, no network; who moves messages is the test.
  */
-import { xdsType } from "../model/xds-types.ts";
-import type { SnapshotType } from "./snapshot.ts";
-import type { StreamRequest, StreamResponse } from "./stream-state.ts";
+import { xdsType } from "../../src/model/xds-types.ts";
+import type { SnapshotType } from "../../src/serve/snapshot.ts";
+import type { StreamRequest, StreamResponse } from "../../src/serve/stream-state.ts";
 
 const { cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
 const types = [cluster, clusterLoadAssignment, listener, routeConfiguration] as const;

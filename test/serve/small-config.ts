@@ -2,21 +2,21 @@
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
-import { Cluster_DiscoveryType, ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
-import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
-import { ApiVersion } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
-import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
-import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
-import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
-import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
-import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
-import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import { RouterSchema } from "../envoy/envoy/extensions/filters/http/router/v3/router_pb.ts";
-import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { Cluster_DiscoveryType, ClusterSchema } from "../../src/envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Cluster } from "../../src/envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import { ApiVersion } from "../../src/envoy/envoy/config/core/v3/config_source_pb.ts";
+import { ClusterLoadAssignmentSchema } from "../../src/envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type { ClusterLoadAssignment } from "../../src/envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { ListenerSchema } from "../../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { Listener } from "../../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import { RouteConfigurationSchema } from "../../src/envoy/envoy/config/route/v3/route_pb.ts";
+import { VirtualHostSchema } from "../../src/envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { VirtualHost } from "../../src/envoy/envoy/config/route/v3/route_components_pb.ts";
+import { RouterSchema } from "../../src/envoy/envoy/extensions/filters/http/router/v3/router_pb.ts";
+import { HttpConnectionManagerSchema } from "../../src/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import type { DescMessage } from "@bufbuild/protobuf";
-import { canonicalBytes } from "../model/canonical-bytes.ts";
-import type { EnvoyConfig, FleetConfig } from "../model/envoy-config.ts";
+import { canonicalBytes } from "../../src/model/canonical-bytes.ts";
+import type { EnvoyConfig, FleetConfig } from "../../src/model/envoy-config.ts";
 
 /** What a test wants an Envoy to do. */
 export interface SmallConfig {
