@@ -250,6 +250,29 @@ describe("the node agent, with a real API server", function () {
     );
   });
 
+  it("begins anew after its own crash, with nothing left of before", async () => {
+    const spec = {
+      containers: [
+        { name: "c", image: "busybox", command: ["sleep", "98765"], securityContext: { runAsUser: 1000 } },
+      ],
+    };
+    await apply([podNamed("survivor", spec)]);
+    await cluster.kubectl(["wait", "--for=condition=Ready", "pod/survivor", "--timeout=20s"]);
+    const pids = async (): Promise<string> =>
+      (await cluster.run(["pgrep", "-x", "-f", "sleep 98765"])).stdout.trim();
+    const before = await pids();
+    expect(before).to.match(/^\d+$/);
+    await cluster.run(["sh", "-c", `kill -9 $(cat ${cluster.folder}/agent.pid)`]);
+    await until("a second run", async () =>
+      (await containerOf("survivor"))["restartCount"] === 1 ? true : undefined,
+    );
+    await cluster.kubectl(["wait", "--for=condition=Ready", "pod/survivor", "--timeout=20s"]);
+    expect(await pids())
+      .to.match(/^\d+$/)
+      .and.not.to.equal(before);
+    await cluster.kubectl(["rollout", "status", "deploy/web", "--timeout=20s"]);
+  });
+
   it("lets a deleted Pod finish: preStop, SIGTERM, exit, then the object is gone", async () => {
     const [pod = ""] = (
       await cluster.kubectl(["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].metadata.name}"])

@@ -73,6 +73,8 @@ export class PodWorker {
 
   /** Starts the work; returns at once. */
   start(): void {
+    // What an earlier agent ran is gone: nobody may count on it while it is set up again.
+    if (this.#pod.status?.containerStatuses !== undefined) this.#status.request();
     this.#running = this.#run().catch((error: unknown) => {
       this.#warn("FailedCreatePodSandBox", error);
     });

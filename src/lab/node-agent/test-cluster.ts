@@ -48,7 +48,10 @@ ${program("kube-controller-manager")} --kubeconfig=kubeconfig --authentication-k
   --leader-elect=false --use-service-account-credentials=false --service-account-private-key-file=sa.key --root-ca-file=ca.crt \\
   --bind-address=127.0.0.1 --cert-dir=kcm --controllers='*,-node-ipam-controller,-node-route-controller,-service-lb-controller' >kcm.log 2>&1 &
 echo ready > ready
-exec ${process.execPath} ${join(import.meta.dirname, "main.ts")} agent.json >agent.log 2>&1
+while :; do
+  ${process.execPath} ${join(import.meta.dirname, "main.ts")} agent.json >>agent.log 2>&1 & echo $! >agent.pid
+  wait $! || true
+done
 `;
 }
 
