@@ -2,18 +2,21 @@
  * `mcwan lab`: brings a lab up and down and works in it. Only words in and words out; what a lab is, is in src/lab.
  */
 import { InvalidArgumentError, type Command } from "commander";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { passThrough } from "../../lab/enter.ts";
 import { endLab, openLab, startLab, type Lab } from "../../lab/lab.ts";
 import { DEFAULT_TUNNELS } from "../../lab/make-plan.ts";
 import type { TunnelPlan } from "../../lab/lab-plan.ts";
 import { parseTunnel } from "../../lab/tunnel-option.ts";
+import { installMcWan, waitForMcWan } from "../../lab/install.ts";
+import { kubectl } from "../../lab/kubectl.ts";
 import { isRunning } from "../../lab/run-dir.ts";
 import { UsageError } from "../../model/errors.ts";
 import { countersTable, statusReport, statusTable, type StatusReport } from "./lab-tables.ts";
 
-/** What is put into a lab's clusters once they are ready. */
-export type Install = (lab: Lab, progress: (line: string) => void) => Promise<void>;
+const manifests = join(import.meta.dirname, "../../../deploy");
+const readyTimeoutMs = 120_000;
 
 interface UpOptions {
   readonly clusters: readonly string[];
@@ -21,14 +24,15 @@ interface UpOptions {
   readonly portBase?: number;
   readonly images?: string;
   readonly foreground?: boolean;
+  readonly bare?: boolean;
 }
 
 interface OutputOptions {
   readonly output: "table" | "json";
 }
 
-/** Adds `mcwan lab` and its subcommands. `install` is called by `up`, when the clusters are ready. */
-export function registerLab(program: Command, install?: Install): void {
+/** Adds `mcwan lab` and its subcommands. */
+export function registerLab(program: Command): void {
   const lab = program
     .command("lab")
     .description("Run whole clusters on this machine, without Docker and without root");
@@ -55,9 +59,10 @@ export function registerLab(program: Command, install?: Install): void {
       portNumber,
     )
     .option("--images <file>", "JSON file of further images for the node agents")
+    .option("--bare", "leave the clusters without mc-wan")
     .option("--foreground", "stay until Ctrl-C, which ends the lab")
     .action(async (options: UpOptions) => {
-      await up(options, install);
+      await up(options);
     });
   lab
     .command("down")
@@ -107,7 +112,14 @@ export function registerLab(program: Command, install?: Install): void {
     });
 }
 
-async function up(options: UpOptions, install: Install | undefined): Promise<void> {
+/** Puts mc-wan into every cluster, as into real ones, and waits for its gateways. */
+async function install(lab: Lab, progress: (line: string) => void): Promise<void> {
+  const client = kubectl(lab.program("kubectl"), lab.kubeconfig);
+  await installMcWan(client, lab.clusters, { manifests, progress });
+  await waitForMcWan(client, lab.clusters, readyTimeoutMs);
+}
+
+async function up(options: UpOptions): Promise<void> {
   const began = performance.now();
   const progress = (line: string): void => {
     process.stderr.write(`${((performance.now() - began) / 1000).toFixed(1).padStart(6)} s  ${line}\n`);
@@ -126,7 +138,7 @@ async function up(options: UpOptions, install: Install | undefined): Promise<voi
     onProgress: progress,
     signal: interrupted.signal,
     install:
-      install === undefined
+      options.bare === true
         ? undefined
         : async (started) => {
             await install(started, progress);
