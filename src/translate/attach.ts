@@ -83,20 +83,29 @@ interface Parent {
   readonly namespace: ObjectTypes["Namespace"] | undefined;
 }
 
-function attachParent(route: HTTPRoute, { target, parentRef, namespace }: Parent): readonly Attachment[] | Problem {
+function attachParent(
+  route: HTTPRoute,
+  { target, parentRef, namespace }: Parent,
+): readonly Attachment[] | Problem {
   const { served, listeners } = target;
   const named = listeners.filter(
     ({ listener }) =>
-      (parentRef.sectionName ?? listener.name) === listener.name && (parentRef.port ?? listener.port) === listener.port,
+      (parentRef.sectionName ?? listener.name) === listener.name &&
+      (parentRef.port ?? listener.port) === listener.port,
   );
   if (named.length === 0) {
-    return { reason: reasons.NoMatchingParent, message: "The Gateway has no listener of that sectionName and port." };
+    return {
+      reason: reasons.NoMatchingParent,
+      message: "The Gateway has no listener of that sectionName and port.",
+    };
   }
   const routeNamespace = route.metadata.namespace ?? "";
   const routeLabels = namespace?.metadata.labels ?? {};
   const open = named.filter(({ listener, takesHttpRoutes }) => {
     const home = served.gateway.metadata.namespace ?? "";
-    return takesHttpRoutes && allowsNamespace(listener, { isSame: routeNamespace === home, labels: routeLabels });
+    return (
+      takesHttpRoutes && allowsNamespace(listener, { isSame: routeNamespace === home, labels: routeLabels })
+    );
   });
   if (open.length === 0) {
     // A listener of a protocol that we don't speak takes no routes: the listener says why.
@@ -109,7 +118,8 @@ function attachParent(route: HTTPRoute, { target, parentRef, namespace }: Parent
   const written = (route.spec.hostnames ?? []).map(normalizeHost);
   const asked = written.length === 0 ? [anyHost] : written;
   // At a shared gateway nobody can answer for another service's name.
-  const own = served.pooled === undefined ? asked : intersections(asked, served.pooled.hostnames.map(normalizeHost));
+  const own =
+    served.pooled === undefined ? asked : intersections(asked, served.pooled.hostnames.map(normalizeHost));
   const attachments = open.flatMap((listener): Attachment[] => {
     const hostnames = intersections(own, [listener.hostname]);
     return hostnames.length === 0 ? [] : [{ listener, hostnames }];
@@ -143,12 +153,15 @@ function allowsNamespace(listener: GatewayListener, { isSame, labels }: RouteNam
   }
 }
 
-type Selector = NonNullable<NonNullable<NonNullable<GatewayListener["allowedRoutes"]>["namespaces"]>["selector"]>;
+type Selector = NonNullable<
+  NonNullable<NonNullable<GatewayListener["allowedRoutes"]>["namespaces"]>["selector"]
+>;
 
 /** A label selector as Kubernetes defines it; an operator that is not known selects nothing. */
 function selects(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
   const has = (key: string): boolean => Object.hasOwn(labels, key);
-  const isOneOf = (key: string, values: readonly string[]): boolean => has(key) && values.includes(labels[key] ?? "");
+  const isOneOf = (key: string, values: readonly string[]): boolean =>
+    has(key) && values.includes(labels[key] ?? "");
   return (
     Object.entries(selector.matchLabels ?? {}).every(([key, value]) => isOneOf(key, [value])) &&
     (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {

@@ -78,10 +78,18 @@ export function createBackends(): StartBackends {
   return (world, desired) => {
     grants.endPass();
     answers.endPass();
-    const granted = grants.get("", [desired.referenceGrants], () => new ReferenceGrants(desired.referenceGrants));
+    const granted = grants.get(
+      "",
+      [desired.referenceGrants],
+      () => new ReferenceGrants(desired.referenceGrants),
+    );
     const services = world.home.Service;
 
-    const serviceSpec = (service: ServiceRef, port: ServicePort, role: "service" | "home"): ServiceClusterSpec => {
+    const serviceSpec = (
+      service: ServiceRef,
+      port: ServicePort,
+      role: "service" | "home",
+    ): ServiceClusterSpec => {
       const isHttp2 = speaksHttp2(port);
       const name = `${role}/${service.namespace}/${service.name}/${port.port}`;
       const serviceKey = `${service.namespace}/${service.name}`;
@@ -89,28 +97,47 @@ export function createBackends(): StartBackends {
       return { form: "Service", name, service, serviceKey, port: port.port, isHttp2, listsNotReady };
     };
 
-    const resolveDummy = (name: string, backend: WanBackend, wanPort: string | undefined): ClusterSpec | Problem => {
+    const resolveDummy = (
+      name: string,
+      backend: WanBackend,
+      wanPort: string | undefined,
+    ): ClusterSpec | Problem => {
       const remote: WanClusterSpec = { form: "Wan", name: `wan/${name}`, dummy: name };
       if (backend.home === undefined) return remote;
       const { home } = backend;
       const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];
-      const port = wanPort === undefined && ports.length === 1 ? ports[0] : ports.find((one) => String(one.port) === wanPort);
+      const port =
+        wanPort === undefined && ports.length === 1
+          ? ports[0]
+          : ports.find((one) => String(one.port) === wanPort);
       // Without its port the home cluster can't take part; its peers still know what the header means.
       if (port === undefined) return remote;
-      return { form: "HomeFirst", name: `wan/${name}/${port.port}`, home: serviceSpec(home, port, "home"), remote };
+      return {
+        form: "HomeFirst",
+        name: `wan/${name}/${port.port}`,
+        home: serviceSpec(home, port, "home"),
+        remote,
+      };
     };
 
     const resolveService = ({ namespace, name, port }: BackendQuery): ClusterSpec | Problem => {
       const service = services.get(`${namespace}/${name}`);
-      if (service === undefined) return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
+      if (service === undefined)
+        return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
       if (service.spec?.type === "ExternalName") {
-        return closed(reasons.InvalidKind, `Service ${namespace}/${name} is of type ExternalName, which is not allowed here.`);
+        return closed(
+          reasons.InvalidKind,
+          `Service ${namespace}/${name} is of type ExternalName, which is not allowed here.`,
+        );
       }
       const found = (service.spec?.ports ?? []).filter((one) => one.port === port);
       const [carried] = found.filter((one) => (one.protocol ?? "TCP") === "TCP");
       if (carried !== undefined) return serviceSpec({ namespace, name }, carried, "service");
       if (found.length > 0) {
-        return closed(reasons.UnsupportedProtocol, `Port ${port} of Service ${namespace}/${name} is not TCP.`);
+        return closed(
+          reasons.UnsupportedProtocol,
+          `Port ${port} of Service ${namespace}/${name} is not TCP.`,
+        );
       }
       const wanted = port === undefined ? "The reference names no port of" : `There is no port ${port} at`;
       return closed(reasons.BackendNotFound, `${wanted} Service ${namespace}/${name}.`);
@@ -119,7 +146,10 @@ export function createBackends(): StartBackends {
     const answer = (query: BackendQuery): ClusterSpec | Problem => {
       const { group, kind, namespace, name } = query;
       if (group !== "" || kind !== "Service") {
-        return closed(reasons.InvalidKind, `Backends of kind ${kind} in group "${group}" are not supported: name a Service.`);
+        return closed(
+          reasons.InvalidKind,
+          `Backends of kind ${kind} in group "${group}" are not supported: name a Service.`,
+        );
       }
       if (!granted.allows(query)) {
         return closed(

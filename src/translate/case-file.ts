@@ -23,7 +23,11 @@ import type { World } from "../model/world.ts";
 /** A case: objects of the home cluster, which of its Gateways are served, and WAN backends by the name of the dummy. */
 export interface CaseFile {
   readonly objects: readonly KubeObject[];
-  readonly gateways: readonly { readonly gateway: string; readonly fleet: string; readonly pooled?: PooledGateway }[];
+  readonly gateways: readonly {
+    readonly gateway: string;
+    readonly fleet: string;
+    readonly pooled?: PooledGateway;
+  }[];
   readonly wanBackends?: Readonly<Record<string, WanBackend>>;
 }
 
@@ -52,7 +56,8 @@ export function buildCase(file: CaseFile): Case {
       (name) => kinds[name].kind === object.kind && kinds[name].apiVersion === object.apiVersion,
     );
     const store = kind === undefined ? undefined : stores.get(kind);
-    if (store === undefined) throw new Error(`${object.apiVersion} ${object.kind} is not a kind of the home cluster`);
+    if (store === undefined)
+      throw new Error(`${object.apiVersion} ${object.kind} is not a kind of the home cluster`);
     store.set(keyOf(object.metadata), object);
   }
   const home = Object.fromEntries(stores) as unknown as World["home"];
@@ -84,7 +89,13 @@ export function buildCase(file: CaseFile): Case {
 /** The whole result as YAML; what is in an Any is shown, not its bytes. */
 export function printTranslation({ config, verdicts }: Translation): string {
   const fleets = mapValues(config.fleets, fleetJson);
-  const shown = { fleets, verdicts: { gateways: mapValues(verdicts.gateways, same), httpRoutes: mapValues(verdicts.httpRoutes, same) } };
+  const shown = {
+    fleets,
+    verdicts: {
+      gateways: mapValues(verdicts.gateways, same),
+      httpRoutes: mapValues(verdicts.httpRoutes, same),
+    },
+  };
   return stringify(shown, { sortMapEntries: true, aliasDuplicateObjects: false, lineWidth: 0 });
 }
 

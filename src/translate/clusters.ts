@@ -10,7 +10,11 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { CircuitBreakersSchema } from "../envoy/envoy/config/cluster/v3/circuit_breaker_pb.ts";
-import { Cluster_DiscoveryType, Cluster_LbPolicy, ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import {
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import { OutlierDetectionSchema } from "../envoy/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { ApiVersion, ConfigSourceSchema } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
@@ -29,6 +33,7 @@ const idleTimeoutMs = 300_000;
 
 /** Resources come over the one ADS stream that the bootstrap names; better to wait than to go on without. */
 export const overAds: ConfigSource = create(ConfigSourceSchema, {
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
   configSourceSpecifier: { case: "ads", value: {} },
   resourceApiVersion: ApiVersion.V3,
   initialFetchTimeout: duration(0),
@@ -92,7 +97,9 @@ export class Clusters {
   of(spec: ClusterSpec): Cluster {
     // The name says everything else.
     const isHttp2 = spec.form === "Service" && spec.isHttp2;
-    return this.#memo.get(spec.name, [isHttp2], () => (spec.form === "HomeFirst" ? aggregate(spec) : edsCluster(spec)));
+    return this.#memo.get(spec.name, [isHttp2], () =>
+      spec.form === "HomeFirst" ? aggregate(spec) : edsCluster(spec),
+    );
   }
 }
 
@@ -125,7 +132,10 @@ function aggregate(spec: HomeFirstClusterSpec): Cluster {
   const config = pack(ClusterConfigSchema, { clusters: [spec.home.name, spec.remote.name] });
   return create(ClusterSchema, {
     name: spec.name,
-    clusterDiscoveryType: { case: "clusterType", value: { name: "envoy.clusters.aggregate", typedConfig: config } },
+    clusterDiscoveryType: {
+      case: "clusterType",
+      value: { name: "envoy.clusters.aggregate", typedConfig: config },
+    },
     connectTimeout: duration(connectTimeoutMs),
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },

@@ -6,7 +6,10 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { reasons } from "../api/conditions.ts";
-import { HeaderValueOption_HeaderAppendAction, HeaderValueOptionSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
+import {
+  HeaderValueOption_HeaderAppendAction,
+  HeaderValueOptionSchema,
+} from "../envoy/envoy/config/core/v3/base_pb.ts";
 import type { HeaderValueOption } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import { hopHeader, portHeader } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
@@ -42,10 +45,14 @@ export function readFilters(filters: readonly Filter[], level: "Rule" | "Backend
     responseHeadersToRemove: [],
   };
   const problems: Problem[] = [];
-  const found: { redirect?: Redirect; rewrite?: Rewrite; mirrors: Mirror[]; wanPort?: string } = { mirrors: [] };
+  const found: { redirect?: Redirect; rewrite?: Rewrite; mirrors: Mirror[]; wanPort?: string } = {
+    mirrors: [],
+  };
   for (const filter of filters) {
     if (level === "BackendRef" && !backendFilters.includes(filter.type)) {
-      problems.push(unsupported(`A ${filter.type} filter is not supported at a backendRef: put it at the rule.`));
+      problems.push(
+        unsupported(`A ${filter.type} filter is not supported at a backendRef: put it at the rule.`),
+      );
       continue;
     }
     const problem = readFilter(filter, headers, found);
@@ -60,7 +67,9 @@ export function readFilters(filters: readonly Filter[], level: "Rule" | "Backend
       message: "URLRewrite and RequestRedirect exclude each other: keep one of them.",
     });
   }
-  const changes = [...headers.requestHeadersToAdd, ...headers.responseHeadersToAdd].map(({ header }) => header);
+  const changes = [...headers.requestHeadersToAdd, ...headers.responseHeadersToAdd].map(
+    ({ header }) => header,
+  );
   problems.push(...changes.flatMap((header) => headerProblem(header?.key ?? "", header?.value ?? "") ?? []));
   const removals = [...headers.requestHeadersToRemove, ...headers.responseHeadersToRemove];
   problems.push(...removals.flatMap((name) => headerProblem(name, "") ?? []));
@@ -72,7 +81,8 @@ function readFilter(
   headers: HeaderChanges,
   found: { redirect?: Redirect; rewrite?: Rewrite; mirrors: Mirror[]; wanPort?: string },
 ): Problem | undefined {
-  const { requestHeaderModifier, responseHeaderModifier, requestRedirect, urlRewrite, requestMirror } = filter;
+  const { requestHeaderModifier, responseHeaderModifier, requestRedirect, urlRewrite, requestMirror } =
+    filter;
   if (filter.type === "RequestHeaderModifier" && requestHeaderModifier !== undefined) {
     headers.requestHeadersToAdd.push(...headerOptions(requestHeaderModifier));
     headers.requestHeadersToRemove.push(...(requestHeaderModifier.remove ?? []));
@@ -107,7 +117,11 @@ function headerOption(
 ): HeaderValueOption {
   // A % would start one of Envoy's formatters, which read any header, certificate or metadata.
   const value = header.value.replaceAll("%", "%%");
-  return create(HeaderValueOptionSchema, { header: { key: header.name, value }, appendAction, keepEmptyValue: true });
+  return create(HeaderValueOptionSchema, {
+    header: { key: header.name, value },
+    appendAction,
+    keepEmptyValue: true,
+  });
 }
 
 /** A header that is set to a fixed value, whatever was there. */

@@ -65,13 +65,24 @@ export class Fleets {
     this.#clusters.startPass();
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
-    for (const memo of [this.#listeners, this.#virtualHosts, this.#pooledHosts, this.#resources, this.#configs]) memo.endPass();
+    for (const memo of [
+      this.#listeners,
+      this.#virtualHosts,
+      this.#pooledHosts,
+      this.#resources,
+      this.#configs,
+    ])
+      memo.endPass();
   }
 
   /** What one fleet is served. */
   of(name: FleetName, gateways: readonly LoadedGateway[]): FleetConfig {
     const parts: FleetParts = { ports: new Map(), tables: new Map(), specs: new Map(), gateways: new Map() };
-    this.#addIngress(name, gateways.filter(({ served }) => served.pooled?.role === "Ingress"), parts);
+    this.#addIngress(
+      name,
+      gateways.filter(({ served }) => served.pooled?.role === "Ingress"),
+      parts,
+    );
     for (const gateway of gateways) {
       if (gateway.served.pooled === undefined) this.#addOwn(gateway, parts);
       else if (gateway.served.pooled.role === "Egress") this.#addEgress(gateway, parts);
@@ -83,8 +94,13 @@ export class Fleets {
   #addIngress(fleet: FleetName, gateways: readonly LoadedGateway[], parts: FleetParts): void {
     if (gateways.length === 0) return;
     const table = `ingress/${fleet}`;
-    const ports = new Set(gateways.flatMap(({ listeners }) => listeners.filter(isServed).map(({ containerPort }) => containerPort)));
-    for (const port of ports) parts.ports.set(`ingress/${port}`, { name: `ingress/${port}`, port, routeTable: table, role: "Wan" });
+    const ports = new Set(
+      gateways.flatMap(({ listeners }) =>
+        listeners.filter(isServed).map(({ containerPort }) => containerPort),
+      ),
+    );
+    for (const port of ports)
+      parts.ports.set(`ingress/${port}`, { name: `ingress/${port}`, port, routeTable: table, role: "Wan" });
 
     const taken = new Set<string>();
     const hosts: VirtualHost[] = [];
@@ -99,7 +115,14 @@ export class Fleets {
       this.#addGateway(gateway, { listeners: own, routes: own.length === 0 ? [] : [table] }, parts);
     }
     if (ports.size > 0) {
-      parts.tables.set(table, this.#tables.of(table, "Wan", hosts.sort((a, b) => compare(a.name, b.name))));
+      parts.tables.set(
+        table,
+        this.#tables.of(
+          table,
+          "Wan",
+          hosts.sort((a, b) => compare(a.name, b.name)),
+        ),
+      );
     }
   }
 
@@ -129,11 +152,15 @@ export class Fleets {
         return { hostname: listener.hostname, routes };
       });
       // Names of listeners that clash are nobody's: they don't fall to a wider listener.
-      const clashing = gateway.listeners.filter((one) => one.conflict !== undefined && one.containerPort === port);
+      const clashing = gateway.listeners.filter(
+        (one) => one.conflict !== undefined && one.containerPort === port,
+      );
       hosting.push(...clashing.map(({ hostname }) => ({ hostname, routes: [] })));
       const memo = this.#virtualHosts.get(name, [], () => new KeyedMemo<VirtualHost>());
       memo.endPass();
-      const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) => memo.get(host, dependencies, make));
+      const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) =>
+        memo.get(host, dependencies, make),
+      );
       parts.ports.set(name, { name, port, routeTable: name, role: "Client" });
       parts.tables.set(name, this.#tables.of(name, "Client", hosts));
     }
@@ -150,20 +177,30 @@ export class Fleets {
     );
   }
 
-  #addGateway({ served }: LoadedGateway, names: { listeners: readonly string[]; routes: readonly string[] }, parts: FleetParts): void {
+  #addGateway(
+    { served }: LoadedGateway,
+    names: { listeners: readonly string[]; routes: readonly string[] },
+    parts: FleetParts,
+  ): void {
     const key = keyOf(served.gateway.metadata);
     const generation = served.gateway.metadata.generation ?? 0;
     const listeners = names.listeners.toSorted(compare);
     const routes = names.routes.toSorted(compare);
     const dependencies = [generation, listeners.join(" "), routes.join(" ")];
-    parts.gateways.set(key, this.#resources.get(key, dependencies, () => ({ generation, listeners, routes })));
+    parts.gateways.set(
+      key,
+      this.#resources.get(key, dependencies, () => ({ generation, listeners, routes })),
+    );
   }
 
   /** Maps in the order of names; a fleet in which nothing changed is the same object. */
   #assemble(fleet: FleetName, { ports, tables, specs, gateways }: FleetParts): FleetConfig {
     const listeners = sortedEntries(ports).map(([name, port]): [string, Listener] => {
       const { port: number, routeTable, role } = port;
-      return [name, this.#listeners.get(`${fleet} ${name}`, [number, routeTable, role], () => envoyListener(port))];
+      return [
+        name,
+        this.#listeners.get(`${fleet} ${name}`, [number, routeTable, role], () => envoyListener(port)),
+      ];
     });
     const clusters: [string, Cluster][] = [];
     const endpoints: [string, ClusterLoadAssignment][] = [];
@@ -201,8 +238,17 @@ function ingressRoutes(route: RouteAtGateway, poolPorts: number): HostedRoute[] 
     const [first] = attachments;
     if (first === undefined) return [];
     const ports = attachments.map(({ listener }) => listener.containerPort).sort((a, b) => a - b);
-    const place: Place = { listenerPort: first.listener.listener.port, ...(ports.length < poolPorts ? { arrivalPorts: ports } : {}) };
-    return [{ id: `${route.key} ${ports.join(",")}`, translated: route.translate(place), hostnames: first.hostnames }];
+    const place: Place = {
+      listenerPort: first.listener.listener.port,
+      ...(ports.length < poolPorts ? { arrivalPorts: ports } : {}),
+    };
+    return [
+      {
+        id: `${route.key} ${ports.join(",")}`,
+        translated: route.translate(place),
+        hostnames: first.hostnames,
+      },
+    ];
   });
 }
 

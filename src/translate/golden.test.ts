@@ -5,12 +5,15 @@ import { createTranslate } from "./translate.ts";
 
 const dir = new URL("testdata/", import.meta.url);
 const files = readdirSync(dir);
-const cases = files.filter((name) => name.endsWith(".in.yaml")).map((name) => name.slice(0, -".in.yaml".length));
+const cases = files
+  .filter((name) => name.endsWith(".in.yaml"))
+  .map((name) => name.slice(0, -".in.yaml".length));
 
 function deepFreeze<T>(value: T): T {
   if (typeof value !== "object" || value === null || Object.isFrozen(value)) return value;
   Object.freeze(value);
-  const parts: unknown[] = value instanceof Map ? [...(value as Map<string, unknown>).values()] : Object.values(value);
+  const parts: unknown[] =
+    value instanceof Map ? [...(value as Map<string, unknown>).values()] : Object.values(value);
   for (const part of parts) deepFreeze(part);
   return value;
 }
@@ -39,8 +42,10 @@ describe("translate, by example", () => {
       const translate = createTranslate();
       const first = translate(world, desired);
       const second = translate({ ...world }, { ...desired });
-      for (const [fleet, config] of first.config.fleets) expect(second.config.fleets.get(fleet)).to.equal(config);
-      for (const [key, verdict] of first.verdicts.gateways) expect(second.verdicts.gateways.get(key)).to.equal(verdict);
+      for (const [fleet, config] of first.config.fleets)
+        expect(second.config.fleets.get(fleet)).to.equal(config);
+      for (const [key, verdict] of first.verdicts.gateways)
+        expect(second.verdicts.gateways.get(key)).to.equal(verdict);
     });
   }
 

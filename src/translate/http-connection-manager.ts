@@ -39,23 +39,40 @@ export interface Edge {
 const kibibyte = 1_024;
 /** Over the WAN windows are as large as a fast and long link needs; a client gets what one connection needs. */
 const http2Limits = {
-  Client: { maxConcurrentStreams: 100, initialStreamWindowSize: 64 * kibibyte, initialConnectionWindowSize: 1_024 * kibibyte },
-  Wan: { maxConcurrentStreams: 1_000, initialStreamWindowSize: 1_024 * kibibyte, initialConnectionWindowSize: 16 * 1_024 * kibibyte },
+  Client: {
+    maxConcurrentStreams: 100,
+    initialStreamWindowSize: 64 * kibibyte,
+    initialConnectionWindowSize: 1_024 * kibibyte,
+  },
+  Wan: {
+    maxConcurrentStreams: 1_000,
+    initialStreamWindowSize: 1_024 * kibibyte,
+    initialConnectionWindowSize: 16 * 1_024 * kibibyte,
+  },
 } as const;
 
 type Mutation = MessageInitShape<typeof MutationSchema>;
 
 const removePrefix = (prefix: string): Mutation => ({
-  action: { case: "removeOnMatch", value: { keyMatcher: { matchPattern: { case: "prefix", value: prefix } } } },
+  action: {
+    case: "removeOnMatch",
+    value: { keyMatcher: { matchPattern: { case: "prefix", value: prefix } } },
+  },
 });
 const removeRegex = (regex: string): Mutation => ({
-  action: { case: "removeOnMatch", value: { keyMatcher: { matchPattern: { case: "safeRegex", value: { regex } } } } },
+  action: {
+    case: "removeOnMatch",
+    value: { keyMatcher: { matchPattern: { case: "safeRegex", value: { regex } } } },
+  },
 });
 
 /** What happens to a request's headers before anything else looks at them. */
 function earlyMutations({ role, port }: Edge): Mutation[] {
   if (role === "Wan") {
-    return [removePrefix("x-envoy-"), { action: { case: "append", value: setHeader(arrivalHeader, String(port)) } }];
+    return [
+      removePrefix("x-envoy-"),
+      { action: { case: "append", value: setHeader(arrivalHeader, String(port)) } },
+    ];
   }
   const forwarded: Mutation = { action: { case: "remove", value: "forwarded" } };
   // A client's hop header stays: a request that holds one is refused where it would cross the WAN again.
@@ -105,7 +122,9 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
   });
 }
 
-function markUnserved(): NonNullable<MessageInitShape<typeof HttpConnectionManagerSchema>["localReplyConfig"]> {
+function markUnserved(): NonNullable<
+  MessageInitShape<typeof HttpConnectionManagerSchema>["localReplyConfig"]
+> {
   const filter = { filterSpecifier: { case: "responseFlagFilter" as const, value: unservedFlags } };
   return { mappers: [{ filter, headersToAdd: [setHeader(unservedHeader, "true")] }] };
 }

@@ -44,12 +44,17 @@ export function isServed({ refusal, conflict }: JudgedListener): boolean {
 }
 
 /** Judges the listeners of one Gateway, in their order. */
-export function judgeListeners({ gateway, pooled }: Pick<ServedGateway, "gateway" | "pooled">): readonly JudgedListener[] {
+export function judgeListeners({
+  gateway,
+  pooled,
+}: Pick<ServedGateway, "gateway" | "pooled">): readonly JudgedListener[] {
   const { listeners } = gateway.spec;
   const judged = listeners.map((listener): JudgedListener => {
     const port = pooled === undefined ? containerPort(listener.port) : pooled.containerPorts[listener.name];
     const kinds = listener.allowedRoutes?.kinds ?? [httpRouteKind];
-    const supported = kinds.filter(({ group = gatewayGroup, kind }) => group === gatewayGroup && kind === "HTTPRoute");
+    const supported = kinds.filter(
+      ({ group = gatewayGroup, kind }) => group === gatewayGroup && kind === "HTTPRoute",
+    );
     const refusal = refusalOf(listener, port);
     const isHttp = listener.protocol === "HTTP";
     return {
@@ -74,20 +79,30 @@ function refusalOf(listener: GatewayListener, port: number | undefined): Problem
     return { reason: reasons.UnsupportedProtocol, message };
   }
   if (port === undefined || reservedContainerPorts.has(port)) {
-    return { reason: reasons.PortUnavailable, message: `Port ${listener.port} can't be opened in the gateway's Pod.` };
+    return {
+      reason: reasons.PortUnavailable,
+      message: `Port ${listener.port} can't be opened in the gateway's Pod.`,
+    };
   }
   return undefined;
 }
 
 function kindProblem(name: string): Problem {
-  return { reason: reasons.InvalidRouteKinds, message: `Listener ${name} takes no route kinds but HTTPRoute.` };
+  return {
+    reason: reasons.InvalidRouteKinds,
+    message: `Listener ${name} takes no route kinds but HTTPRoute.`,
+  };
 }
 
 /** Two listeners that no request can tell apart: neither is served, so that nobody's order decides. */
 function conflictOf(one: JudgedListener, all: readonly JudgedListener[]): Problem | undefined {
   if (one.refusal !== undefined) return undefined;
-  const others = all.filter((other) => other !== one && other.refusal === undefined && other.containerPort === one.containerPort);
-  const twin = others.find(({ hostname, listener }) => listener.port === one.listener.port && hostname === one.hostname);
+  const others = all.filter(
+    (other) => other !== one && other.refusal === undefined && other.containerPort === one.containerPort,
+  );
+  const twin = others.find(
+    ({ hostname, listener }) => listener.port === one.listener.port && hostname === one.hostname,
+  );
   if (twin !== undefined) {
     const message = `Listeners ${one.listener.name} and ${twin.listener.name} have the same port and hostname.`;
     return { reason: reasons.HostnameConflict, message };

@@ -6,15 +6,29 @@
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { reasons } from "../api/conditions.ts";
-import { HeaderMatcherSchema, QueryParameterMatcherSchema, RouteMatchSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { HeaderMatcher, QueryParameterMatcher, RouteMatch } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import {
+  HeaderMatcherSchema,
+  QueryParameterMatcherSchema,
+  RouteMatchSchema,
+} from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type {
+  HeaderMatcher,
+  QueryParameterMatcher,
+  RouteMatch,
+} from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { StringMatcherSchema } from "../envoy/envoy/type/matcher/v3/string_pb.ts";
 import type { Problem } from "../model/problem.ts";
 import { re2Problem } from "../model/re2.ts";
 import type { Match } from "./gateway-api.ts";
 
 /** Compared item by item, the smaller first: path kind, path length, method, number of headers, of query parameters. */
-export type Rank = readonly [path: number, length: number, method: number, headers: number, queryParams: number];
+export type Rank = readonly [
+  path: number,
+  length: number,
+  method: number,
+  headers: number,
+  queryParams: number,
+];
 
 export interface TranslatedMatch {
   readonly rank: Rank;
@@ -45,6 +59,7 @@ export function translateMatch(match: Match): TranslatedMatch | readonly Problem
   const headers = firstOfName(match.headers ?? [], (name) => name.toLowerCase()).map((header) =>
     create(HeaderMatcherSchema, {
       name: header.name.toLowerCase(),
+      // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
       headerMatchSpecifier: { case: "stringMatch", value: stringMatcher(header, problems) },
     }),
   );
@@ -59,7 +74,11 @@ export function translateMatch(match: Match): TranslatedMatch | readonly Problem
   const method = match.method === undefined ? [] : [headerIs(":method", match.method)];
   return {
     rank: [path.rank, -path.length, -method.length, -headers.length, -queryParameters.length],
-    match: create(RouteMatchSchema, { pathSpecifier: path.specifier, headers: [...method, ...headers], queryParameters }),
+    match: create(RouteMatchSchema, {
+      pathSpecifier: path.specifier,
+      headers: [...method, ...headers],
+      queryParameters,
+    }),
     ...(path.prefix === undefined ? {} : { prefix: path.prefix }),
     ...(match.method === undefined ? {} : { method: match.method }),
   };
@@ -68,13 +87,21 @@ export function translateMatch(match: Match): TranslatedMatch | readonly Problem
 /** A header that has exactly this value. */
 export function headerIs(name: string, value: string): HeaderMatcher {
   const matchPattern = { case: "exact" as const, value };
-  return create(HeaderMatcherSchema, { name, headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } } });
+  return create(HeaderMatcherSchema, {
+    name,
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
+    headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } },
+  });
 }
 
 /** A header with one of these values. */
 export function headerIsOneOf(name: string, values: readonly (string | number)[]): HeaderMatcher {
   const matchPattern = { case: "safeRegex" as const, value: { regex: values.join("|") } };
-  return create(HeaderMatcherSchema, { name, headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } } });
+  return create(HeaderMatcherSchema, {
+    name,
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
+    headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } },
+  });
 }
 
 interface TranslatedPath {
@@ -93,7 +120,11 @@ function translatePath(match: Match, problems: Problem[]): TranslatedPath | unde
       return { rank: pathRank[type], length: value.length, specifier: { case: "path", value } };
     case "RegularExpression":
       checkRegex(value, problems);
-      return { rank: pathRank[type], length: value.length, specifier: { case: "safeRegex", value: { regex: value } } };
+      return {
+        rank: pathRank[type],
+        length: value.length,
+        specifier: { case: "safeRegex", value: { regex: value } },
+      };
     case "PathPrefix":
       return prefixPath(value, problems);
     default:
@@ -129,7 +160,8 @@ function stringMatcher(
 
 function checkRegex(regex: string, problems: Problem[]): void {
   const problem = re2Problem(regex);
-  if (problem !== undefined) problems.push(unsupported(`The regular expression "${regex.slice(0, 60)}" ${problem}.`));
+  if (problem !== undefined)
+    problems.push(unsupported(`The regular expression "${regex.slice(0, 60)}" ${problem}.`));
 }
 
 function unsupported(message: string): Problem {
@@ -137,7 +169,10 @@ function unsupported(message: string): Problem {
 }
 
 /** Of several matches on one name only the first counts (Gateway API). */
-function firstOfName<T extends { readonly name: string }>(matches: readonly T[], keyOf: (name: string) => string): T[] {
+function firstOfName<T extends { readonly name: string }>(
+  matches: readonly T[],
+  keyOf: (name: string) => string,
+): T[] {
   const seen = new Set<string>();
   return matches.filter(({ name }) => {
     const key = keyOf(name);

@@ -52,11 +52,22 @@ export interface ReadRoute {
 export function readRoute(route: HTTPRoute): ReadRoute {
   const matchProblems: Problem[] = [];
   // The CRD's default, one rule for every path; it leads nowhere without a backend.
-  const rules = (route.spec.rules ?? [{}]).map((rule) => readRule(rule, route.metadata.namespace ?? "", matchProblems));
-  const queries = rules.flatMap(({ backends, mirrors }) => [...backends, ...mirrors].map(({ query }) => query));
+  const rules = (route.spec.rules ?? [{}]).map((rule) =>
+    readRule(rule, route.metadata.namespace ?? "", matchProblems),
+  );
+  const queries = rules.flatMap(({ backends, mirrors }) =>
+    [...backends, ...mirrors].map(({ query }) => query),
+  );
   const hasRedirect = rules.some(({ filters }) => filters.redirect !== undefined);
   const gateways = (route.spec.parentRefs ?? []).map((parentRef) => parentGateway(parentRef, route));
-  return { route, rules, matchProblems, hasRedirect, gateways: [...new Set(gateways.filter((key) => key !== undefined))], queries };
+  return {
+    route,
+    rules,
+    matchProblems,
+    hasRedirect,
+    gateways: [...new Set(gateways.filter((key) => key !== undefined))],
+    queries,
+  };
 }
 
 function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): ReadRule {
@@ -70,7 +81,11 @@ function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): Read
   }
   const backends = (rule.backendRefs ?? []).map((ref): ReadBackend => {
     const own = readFilters(ref.filters ?? [], "BackendRef");
-    return { query: queryOf(ref, namespace, own.wanPort ?? filters.wanPort), weight: ref.weight ?? 1, filters: own };
+    return {
+      query: queryOf(ref, namespace, own.wanPort ?? filters.wanPort),
+      weight: ref.weight ?? 1,
+      filters: own,
+    };
   });
   const mirrors = filters.mirrors.map((mirror): ReadMirror => {
     return { query: queryOf(mirror.backendRef, namespace, filters.wanPort), mirror };
@@ -79,7 +94,10 @@ function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): Read
   const milliseconds = (text: string | undefined): number | undefined => {
     const ms = text === undefined ? undefined : durationMs(text);
     if (text !== undefined && ms === undefined) {
-      problems.push({ reason: reasons.UnsupportedValue, message: `The time-out "${text}" is not a duration.` });
+      problems.push({
+        reason: reasons.UnsupportedValue,
+        message: `The time-out "${text}" is not a duration.`,
+      });
     }
     return ms;
   };

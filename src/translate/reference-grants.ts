@@ -20,10 +20,13 @@ export class ReferenceGrants {
 
   constructor(grants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>) {
     for (const { metadata, spec } of grants.values()) {
-      const sources = (spec?.from ?? []).filter(({ group, kind }) => group === gatewayGroup && kind === "HTTPRoute");
+      const sources = (spec?.from ?? []).filter(
+        ({ group, kind }) => group === gatewayGroup && kind === "HTTPRoute",
+      );
       const targets = (spec?.to ?? []).filter(({ group, kind }) => group === "" && kind === "Service");
       for (const from of sources) {
-        for (const to of targets) this.#granted.add(`${from.namespace} ${place(metadata.namespace ?? "", to.name)}`);
+        for (const to of targets)
+          this.#granted.add(`${from.namespace} ${place(metadata.namespace ?? "", to.name)}`);
       }
     }
   }

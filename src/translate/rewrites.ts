@@ -6,7 +6,10 @@
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { reasons } from "../api/conditions.ts";
-import { RedirectAction_RedirectResponseCode, RedirectActionSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import {
+  RedirectAction_RedirectResponseCode,
+  RedirectActionSchema,
+} from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { RedirectAction } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { RegexMatchAndSubstituteSchema } from "../envoy/envoy/type/matcher/v3/regex_pb.ts";
 import type { Problem } from "../model/problem.ts";
@@ -25,12 +28,15 @@ export type NewPath =
 export function newPath(modifier: PathModifier, matchedPrefix: string | undefined): NewPath | Problem {
   if (modifier.type === "ReplaceFullPath" && modifier.replaceFullPath !== undefined) {
     const path = modifier.replaceFullPath;
-    return path.startsWith("/") ? { form: "Full", path } : unsupported(`The path "${path}" does not start with "/".`);
+    return path.startsWith("/")
+      ? { form: "Full", path }
+      : unsupported(`The path "${path}" does not start with "/".`);
   }
   if (modifier.type !== "ReplacePrefixMatch" || modifier.replacePrefixMatch === undefined) {
-    return unsupported(`Path modifiers of type "${String(modifier.type)}" are not supported, or it lacks its value.`);
+    return unsupported(`Path modifiers of type "${modifier.type}" are not supported, or it lacks its value.`);
   }
-  if (matchedPrefix === undefined) return unsupported("ReplacePrefixMatch needs a PathPrefix match in its rule.");
+  if (matchedPrefix === undefined)
+    return unsupported("ReplacePrefixMatch needs a PathPrefix match in its rule.");
   const replacement = modifier.replacePrefixMatch.replace(/\/+$/, "");
   if (replacement !== "" && !replacement.startsWith("/")) {
     return unsupported(`The path prefix "${replacement}" does not start with "/".`);
@@ -68,7 +74,8 @@ export function translateRedirect(redirect: Redirect, place: RedirectPlace): Red
   const path = redirect.path === undefined ? undefined : newPath(redirect.path, place.matchedPrefix);
   if (path !== undefined && "reason" in path) return path;
   const responseCode = responseCodes[redirect.statusCode ?? 302];
-  if (responseCode === undefined) return unsupported(`Redirects with status ${redirect.statusCode} are not supported.`);
+  if (responseCode === undefined)
+    return unsupported(`Redirects with status ${redirect.statusCode} are not supported.`);
   const scheme = redirect.scheme;
   return create(RedirectActionSchema, {
     responseCode,
@@ -98,7 +105,8 @@ function redirectPath(path: NewPath): PathRewrite {
  */
 function redirectPort(redirect: Redirect, listenerPort: number): number {
   const scheme = redirect.scheme ?? "http";
-  const port = redirect.port ?? (redirect.scheme === undefined ? listenerPort : (defaultPorts[scheme] ?? listenerPort));
+  const port =
+    redirect.port ?? (redirect.scheme === undefined ? listenerPort : (defaultPorts[scheme] ?? listenerPort));
   if (port !== defaultPorts[scheme]) return port;
   // Without a new host Envoy keeps the request's port, which a client sends if the listener's port is not the default.
   return redirect.hostname !== undefined || listenerPort === 80 ? 0 : port;

@@ -8,8 +8,21 @@
  */
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { DirectResponseActionSchema, HeaderMatcherSchema, RouteAction_ClusterNotFoundResponseCode, RouteActionSchema, RouteMatchSchema, RouteSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { HeaderMatcher, Route, RouteAction, RouteAction_RequestMirrorPolicySchema, RouteMatch } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import {
+  DirectResponseActionSchema,
+  HeaderMatcherSchema,
+  RouteAction_ClusterNotFoundResponseCode,
+  RouteActionSchema,
+  RouteMatchSchema,
+  RouteSchema,
+} from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type {
+  HeaderMatcher,
+  Route,
+  RouteAction,
+  RouteAction_RequestMirrorPolicySchema,
+  RouteMatch,
+} from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { FractionalPercent_DenominatorType } from "../envoy/envoy/type/v3/percent_pb.ts";
 import { hopHeader } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
@@ -116,6 +129,7 @@ const loopDetected = answer(508);
 /** Set by every ingress: the request has come over the WAN. */
 const hasCrossed = create(HeaderMatcherSchema, {
   name: hopHeader,
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
   headerMatchSpecifier: { case: "presentMatch", value: true },
 });
 
@@ -126,7 +140,10 @@ function outcomeOf(
 ): Outcome | readonly Problem[] {
   const { redirect, rewrite } = rule.filters;
   if (redirect !== undefined) {
-    const action = translateRedirect(redirect, { matchedPrefix: match.prefix, listenerPort: place.listenerPort });
+    const action = translateRedirect(redirect, {
+      matchedPrefix: match.prefix,
+      listenerPort: place.listenerPort,
+    });
     return "reason" in action ? [action] : { action: { case: "redirect", value: action }, clusters: [] };
   }
   const path = rewrite?.path === undefined ? undefined : newPath(rewrite.path, match.prefix);
@@ -162,7 +179,11 @@ function outcomeOf(
     });
   const clusters = [...open, ...mirrored.map(({ spec }) => spec)];
   if (!isWan) return { action: { case: "route", value: action("Local") }, clusters };
-  return { action: { case: "route", value: action("WanUnserved") }, repeatable: action("WanRepeatable"), clusters };
+  return {
+    action: { case: "route", value: action("WanUnserved") },
+    repeatable: action("WanRepeatable"),
+    clusters,
+  };
 }
 
 interface Share {
@@ -174,13 +195,17 @@ interface Share {
 type ActionInit = MessageInitShape<typeof RouteActionSchema>;
 
 const hasOwnFilters = ({ headers, rewrite }: Share["filters"]): boolean =>
-  rewrite !== undefined || Object.values(headers as unknown as Record<string, unknown[]>).some((list) => list.length > 0);
+  rewrite !== undefined ||
+  Object.values(headers as unknown as Record<string, unknown[]>).some((list) => list.length > 0);
 
 /** Several clusters, or one whose share changes headers of its own. */
 const isWeighted = (shares: readonly Share[]): boolean =>
   shares.length > 1 || shares.some(({ filters }) => hasOwnFilters(filters));
 
-function clusterSpecifier(shares: readonly Share[], hostname: string | undefined): NonNullable<ActionInit["clusterSpecifier"]> {
+function clusterSpecifier(
+  shares: readonly Share[],
+  hostname: string | undefined,
+): NonNullable<ActionInit["clusterSpecifier"]> {
   if (!isWeighted(shares)) return { case: "cluster", value: shares[0]?.spec?.name ?? closedCluster };
   const clusters = shares.map(({ weight, filters, spec }) => {
     const host = filters.rewrite?.hostname ?? hostname;
@@ -188,19 +213,26 @@ function clusterSpecifier(shares: readonly Share[], hostname: string | undefined
       name: spec?.name ?? closedCluster,
       weight,
       ...filters.headers,
-      ...(host === undefined ? {} : { hostRewriteSpecifier: { case: "hostRewriteLiteral" as const, value: host } }),
+      ...(host === undefined
+        ? {}
+        : { hostRewriteSpecifier: { case: "hostRewriteLiteral" as const, value: host } }),
     };
   });
   return { case: "weightedClusters", value: { clusters } };
 }
 
 /** Weighted clusters carry the rewrite of the host themselves. */
-function hostRewrite(shares: readonly Share[], hostname: string | undefined): Pick<ActionInit, "hostRewriteSpecifier"> {
+function hostRewrite(
+  shares: readonly Share[],
+  hostname: string | undefined,
+): Pick<ActionInit, "hostRewriteSpecifier"> {
   if (hostname === undefined || isWeighted(shares)) return {};
   return { hostRewriteSpecifier: { case: "hostRewriteLiteral", value: hostname } };
 }
 
-function pathRewrite(path: NewPath): { prefixRewrite: string } | { regexRewrite: ReturnType<typeof substitute> } {
+function pathRewrite(
+  path: NewPath,
+): { prefixRewrite: string } | { regexRewrite: ReturnType<typeof substitute> } {
   switch (path.form) {
     case "Full":
       return { regexRewrite: substitute("^/.*$", path.path) };
@@ -211,10 +243,19 @@ function pathRewrite(path: NewPath): { prefixRewrite: string } | { regexRewrite:
   }
 }
 
-function mirrorPolicy({ mirror, spec }: { mirror: Mirror; spec: ClusterSpec }): MessageInitShape<typeof RouteAction_RequestMirrorPolicySchema> {
+function mirrorPolicy({
+  mirror,
+  spec,
+}: {
+  mirror: Mirror;
+  spec: ClusterSpec;
+}): MessageInitShape<typeof RouteAction_RequestMirrorPolicySchema> {
   const { numerator, denominator = 100 } = mirror.fraction ?? { numerator: mirror.percent ?? 100 };
   const share = Math.round((numerator / Math.max(1, denominator)) * 1_000_000);
-  const defaultValue = { numerator: Math.min(1_000_000, share), denominator: FractionalPercent_DenominatorType.MILLION };
+  const defaultValue = {
+    numerator: Math.min(1_000_000, share),
+    denominator: FractionalPercent_DenominatorType.MILLION,
+  };
   return { cluster: spec.name, runtimeFraction: { defaultValue }, disableShadowHostSuffixAppend: true };
 }
 
@@ -229,16 +270,25 @@ function routesOf(
     arrival.length + more.length === 0
       ? match.match
       : create(RouteMatchSchema, { ...match.match, headers: [...match.match.headers, ...arrival, ...more] });
-  const { headers } = rule.filters;
+  // A closed rule changes no headers: they may be what it was closed for.
+  const headers = outcome === closed ? {} : rule.filters.headers;
   const main = create(RouteSchema, { name, match: when(), action: outcome.action, ...headers });
   const { repeatable } = outcome;
   if (repeatable === undefined) return [main];
 
-  const guard = create(RouteSchema, { name: `${name}/crossed`, match: when(hasCrossed), action: loopDetected });
+  const guard = create(RouteSchema, {
+    name: `${name}/crossed`,
+    match: when(hasCrossed),
+    action: loopDetected,
+  });
   const action = { case: "route" as const, value: repeatable };
   if (match.method === undefined) {
     const repeats = when(headerIsOneOf(":method", repeatableMethods));
-    return [guard, create(RouteSchema, { name: `${name}/repeatable`, match: repeats, action, ...headers }), main];
+    return [
+      guard,
+      create(RouteSchema, { name: `${name}/repeatable`, match: repeats, action, ...headers }),
+      main,
+    ];
   }
   if (!repeatableMethods.includes(match.method)) return [guard, main];
   return [guard, create(RouteSchema, { name, match: when(), action, ...headers })];

@@ -32,7 +32,10 @@ import type { CountedListener } from "./verdicts.ts";
 /** An HTTPRoute, read, with its translations by place; lives until the object changes. */
 interface RouteUnit {
   readonly read: ReadRoute;
-  readonly translations: Map<number | string, { readonly resolved: readonly (ClusterSpec | Problem)[]; readonly translated: TranslatedRoute }>;
+  readonly translations: Map<
+    number | string,
+    { readonly resolved: readonly (ClusterSpec | Problem)[]; readonly translated: TranslatedRoute }
+  >;
 }
 
 /** What is remembered of a Gateway, by the keys of the routes that name it. */
@@ -54,8 +57,14 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const openGateways = (desired: Desired): ReadonlyMap<string, OpenGateway> => {
     const open = desired.gateways.map((served): [string, OpenGateway] => {
       const key = keyOf(served.gateway.metadata);
-      const target = targets.get(key, [served.gateway, served.pooled], () => ({ served, listeners: judgeListeners(served) }));
-      const unit = gatewayUnits.get(key, [], () => ({ attached: new KeyedMemo(), verdicts: new KeyedMemo() }));
+      const target = targets.get(key, [served.gateway, served.pooled], () => ({
+        served,
+        listeners: judgeListeners(served),
+      }));
+      const unit = gatewayUnits.get(key, [], () => ({
+        attached: new KeyedMemo(),
+        verdicts: new KeyedMemo(),
+      }));
       unit.attached.endPass();
       unit.verdicts.endPass();
       return [key, { key, served, target, unit, routes: [] }];
@@ -78,10 +87,14 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
       const verdicts = parents.map((gateway) => {
         const { target } = gateway;
-        const attached = gateway.unit.attached.get(key, [route, target, namespace], () => attach(route, target, namespace));
+        const attached = gateway.unit.attached.get(key, [route, target, namespace], () =>
+          attach(route, target, namespace),
+        );
         gateway.routes.push({ key, attachments: attached.attachments, translate });
         const translated = translate({ listenerPort: target.listeners[0]?.listener.port ?? 0 });
-        return gateway.unit.verdicts.get(key, [attached, translated], () => routeVerdicts(attached.parents, translated));
+        return gateway.unit.verdicts.get(key, [attached, translated], () =>
+          routeVerdicts(attached.parents, translated),
+        );
       });
       const [only] = verdicts;
       httpRoutes.set(key, verdicts.length === 1 && only !== undefined ? only : verdicts.flat());
@@ -103,7 +116,9 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       const dependencies = [listeners, ...counted.map(({ attachedRoutes }) => attachedRoutes)];
       verdictsByGateway.set(
         key,
-        gatewayVerdicts.get(key, dependencies, () => gatewayVerdict(served.gateway.metadata.generation, counted)),
+        gatewayVerdicts.get(key, dependencies, () =>
+          gatewayVerdict(served.gateway.metadata.generation, counted),
+        ),
       );
     }
     const configs = [...byFleet]
@@ -123,14 +138,19 @@ interface OpenGateway {
 }
 
 /** Translates a route for a place, or gives what was made of the same answers before. */
-function translator({ read, translations }: RouteUnit, resolve: ResolveBackend): (place: Place) => TranslatedRoute {
+function translator(
+  { read, translations }: RouteUnit,
+  resolve: ResolveBackend,
+): (place: Place) => TranslatedRoute {
   const resolved = read.queries.map(resolve);
   return (place) => {
     // Only redirects depend on the listener's port: all other routes are the same at every listener.
     const listenerPort = read.hasRedirect ? place.listenerPort : 0;
-    const key = place.arrivalPorts === undefined ? listenerPort : `${listenerPort} ${place.arrivalPorts.join(",")}`;
+    const key =
+      place.arrivalPorts === undefined ? listenerPort : `${listenerPort} ${place.arrivalPorts.join(",")}`;
     const known = translations.get(key);
-    if (known?.resolved.every((answer, index) => answer === resolved[index]) === true) return known.translated;
+    if (known?.resolved.every((answer, index) => answer === resolved[index]) === true)
+      return known.translated;
     const answers = new Map(read.queries.map((query, index) => [query, resolved[index]]));
     const translated = translateRoute(read, answers, { ...place, listenerPort });
     translations.set(key, { resolved, translated });
@@ -138,7 +158,10 @@ function translator({ read, translations }: RouteUnit, resolve: ResolveBackend):
   };
 }
 
-function countRoutes(listeners: readonly JudgedListener[], routes: readonly RouteAtGateway[]): readonly CountedListener[] {
+function countRoutes(
+  listeners: readonly JudgedListener[],
+  routes: readonly RouteAtGateway[],
+): readonly CountedListener[] {
   const counts = new Map<JudgedListener, number>();
   for (const { attachments } of routes) {
     for (const { listener } of attachments) counts.set(listener, (counts.get(listener) ?? 0) + 1);

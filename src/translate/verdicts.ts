@@ -37,7 +37,10 @@ export interface CountedListener {
   readonly attachedRoutes: number;
 }
 
-export function gatewayVerdict(generation: number | undefined, listeners: readonly CountedListener[]): GatewayVerdict {
+export function gatewayVerdict(
+  generation: number | undefined,
+  listeners: readonly CountedListener[],
+): GatewayVerdict {
   const say = about(generation);
   const refused = listeners.filter(({ judged }) => !isServed(judged));
   const problem: Problem = {
@@ -53,7 +56,7 @@ export function gatewayVerdict(generation: number | undefined, listeners: readon
 
 function listenerVerdict(say: Say, { judged, attachedRoutes }: CountedListener): ListenerVerdict {
   const { listener, supportedKinds, refusal, conflict, kindProblem } = judged;
-  const isConflicted = conflict !== undefined && conflict.reason === reasons.HostnameConflict;
+  const isConflicted = conflict?.reason === reasons.HostnameConflict;
   return {
     name: listener.name,
     attachedRoutes,
@@ -67,14 +70,22 @@ function listenerVerdict(say: Say, { judged, attachedRoutes }: CountedListener):
 }
 
 /** Verdicts of a route at one Gateway, one for each parentRef that names it. */
-export function routeVerdicts(parents: readonly ParentOutcome[], translated: TranslatedRoute): readonly RouteVerdict[] {
+export function routeVerdicts(
+  parents: readonly ParentOutcome[],
+  translated: TranslatedRoute,
+): readonly RouteVerdict[] {
   const { route, problems, isUsable, refProblems } = translated;
   const say = about(route.metadata.generation);
   const [first] = problems;
-  const closed = first === undefined ? undefined : { reason: first.reason, message: `${messageOf(problems)} Requests get 500.` };
+  const closed =
+    first === undefined
+      ? undefined
+      : { reason: first.reason, message: `${messageOf(problems)} Requests get 500.` };
   const [firstRef] = refProblems;
   const unresolved =
-    firstRef === undefined ? undefined : { reason: firstRef.reason, message: `${messageOf(refProblems)} Its share of requests gets 500.` };
+    firstRef === undefined
+      ? undefined
+      : { reason: firstRef.reason, message: `${messageOf(refProblems)} Its share of requests gets 500.` };
   return parents.map(({ parentRef, problem }) => {
     const refusal = problem ?? (isUsable ? undefined : closed);
     const isPartial = refusal === undefined && closed !== undefined;
@@ -83,7 +94,9 @@ export function routeVerdicts(parents: readonly ParentOutcome[], translated: Tra
       conditions: [
         say(types.Accepted, refusal === undefined, refusal ?? accepted),
         say(types.ResolvedRefs, unresolved === undefined, unresolved ?? resolved),
-        ...(isPartial ? [say(types.PartiallyInvalid, true, { ...closed, reason: reasons.UnsupportedValue })] : []),
+        ...(isPartial
+          ? [say(types.PartiallyInvalid, true, { ...closed, reason: reasons.UnsupportedValue })]
+          : []),
       ],
     };
   });

@@ -32,7 +32,11 @@ export interface HostingListener {
 }
 
 /** Makes a virtual host or gives the one that was made of the same things before; the name is unique in its table. */
-export type RememberVirtualHost = (name: string, dependencies: readonly unknown[], make: () => VirtualHost) => VirtualHost;
+export type RememberVirtualHost = (
+  name: string,
+  dependencies: readonly unknown[],
+  make: () => VirtualHost,
+) => VirtualHost;
 
 /** Routes of one hostname: the most specific first. */
 type Levels = readonly (readonly HostedRoute[])[];
@@ -64,7 +68,8 @@ export function virtualHosts(
       add(domain, [routes, ...wider.map((name) => own.get(name) ?? [])]);
     }
     // Without this, requests for the listener's names would go to a wider listener.
-    if (listeners.length > 1 && listener.hostname !== anyHost && !own.has(listener.hostname)) add(listener.hostname, []);
+    if (listeners.length > 1 && listener.hostname !== anyHost && !own.has(listener.hostname))
+      add(listener.hostname, []);
   }
   const hosts = [...groups.values()].map(({ domains, levels }) => {
     domains.sort(compare);
@@ -105,7 +110,9 @@ function virtualHost(name: string, domains: readonly string[], levels: Levels): 
 
 function orderedEntries(routes: readonly HostedRoute[]): readonly RouteEntry[] {
   return routes
-    .flatMap(({ translated }) => translated.entries.map((entry, index) => ({ entry, index, route: translated.route })))
+    .flatMap(({ translated }) =>
+      translated.entries.map((entry, index) => ({ entry, index, route: translated.route })),
+    )
     .sort((a, b) => compareRank(a.entry.rank, b.entry.rank) || byAge(a.route, b.route) || a.index - b.index)
     .map(({ entry }) => entry);
 }
