@@ -63,8 +63,7 @@ export async function eventually<T>(
   for (;;) {
     const seen = await look();
     if (isGood(seen)) return seen;
-    if (performance.now() > deadline)
-      throw new Error(`not within ${limitMs} ms: ${JSON.stringify(seen) ?? "nothing"}`);
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${JSON.stringify(seen)}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -35,6 +35,8 @@ export interface KubeApiServer {
   readonly kubeconfigFile: string;
   readonly context: string;
   readonly kubectl: Kubectl;
+  /** Kills the API server, leaves it away for so long, and starts it again on the same port; resolves when it is ready. */
+  restart(awayMs: number): Promise<void>;
   /** Ends both programs and removes all they wrote. */
   stop(): Promise<void>;
 }
@@ -59,10 +61,18 @@ export async function startKubeApiServer(): Promise<KubeApiServer> {
     await writeFile(kubeconfigFile, kubeconfig([{ context, server: url, authority, token }]));
     const log = join(folder, "log");
     children.push(start([programs.etcd, ...etcdFlags(peerPort)], folder));
-    children.push(start([programs["kube-apiserver"], ...apiServerFlags(port)], folder));
+    const apiServer = [programs["kube-apiserver"], ...apiServerFlags(port)];
+    children.push(start(apiServer, folder));
     const client = kubectl(programs.kubectl, kubeconfigFile);
     await untilReady({ client, context, children, log });
-    return { url, authority, token, kubeconfigFile, context, kubectl: client, stop };
+    const restart = async (awayMs: number): Promise<void> => {
+      const killed = children.pop();
+      if (killed !== undefined) await end(killed);
+      await new Promise((resolve) => setTimeout(resolve, awayMs));
+      children.push(start(apiServer, folder));
+      await untilReady({ client, context, children, log });
+    };
+    return { url, authority, token, kubeconfigFile, context, kubectl: client, restart, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -23,7 +23,7 @@ function service(metadata: object, spec: object = {}): KubeObject {
     kind: "Service",
     metadata: { name: "s", namespace: "n", ...metadata },
     spec,
-  } as KubeObject;
+  };
 }
 
 describe("covers", () => {
@@ -141,7 +141,9 @@ describe("planObject", () => {
 describe("planPrune", () => {
   const mine = { uid: "u", labels: ours, ...applied({}) };
   function world(stores: object, state: "Synced" | "Stale" | "Unsynced" = "Synced"): World {
-    const empty = new Proxy(stores, { get: (target, kind) => Reflect.get(target, kind) ?? new Map() });
+    const empty = new Proxy(stores, {
+      get: (target, kind) => (Reflect.get(target, kind) as unknown) ?? new Map(),
+    });
     return { home: empty, peers: [{ state }] } as unknown as World;
   }
   const of = (object: KubeObject): Map<string, KubeObject> => new Map([["n/s", object]]);

@@ -46,10 +46,10 @@ interface Running {
   readonly controller: Controller;
   readonly log: KeptLog;
   readonly metrics: KeptMetrics;
-  world(): World | undefined;
+  readonly world: () => World | undefined;
   /** Writes that were done. */
-  writes(labels?: Record<string, string>): number;
-  settled(): Promise<void>;
+  readonly writes: (labels?: Record<string, string>) => number;
+  readonly settled: () => Promise<void>;
 }
 
 describe("a Controller at a real API server", function () {
@@ -414,7 +414,7 @@ describe("a Controller at a real API server", function () {
     // As if it were paused for longer than the Lease lasts: another one holds it.
     const lease = await home.client.get(leaseKind, { namespace: systemNamespace, name: leaseName });
     await home.client.replace(leaseKind, {
-      ...(lease as KubeObject),
+      ...lease!,
       spec: { ...(lease?.["spec"] as object), holderIdentity: "third_198.18.0.3" },
     });
     await eventually(

@@ -12,9 +12,12 @@ export interface Timing {
 }
 
 /** Waits; ends early, without an error, when the signal does. */
-export async function pause(timing: Timing, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
+export function pause(timing: Timing, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise<void>((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
     const end = (): void => {
       cancel();
       signal.removeEventListener("abort", end);

@@ -28,7 +28,7 @@ interface Running {
   readonly log: KeptLog;
   readonly metrics: KeptMetrics;
   /** The newest World. */
-  world(): World | undefined;
+  readonly world: () => World | undefined;
 }
 
 describe("an Observer at a real API server", function () {
@@ -168,6 +168,23 @@ describe("an Observer at a real API server", function () {
     await eventually(world, (seen) => seen?.home.Service.has("shop/during-cut") ?? false);
     expect(metrics.total("mcwan_watch_relists_total", { kind: "Service" })).to.equal(1);
     expect(log.lines.filter(({ text }) => text.startsWith("error"))).to.deep.equal([]);
+  });
+
+  it("goes on after the API server was killed and came back, with at most one list of each kind and nothing lost", async () => {
+    const { worlds, world, metrics } = observe(await home.connect());
+    const before = await eventually(world, (seen) => seen !== undefined);
+    await home.api.restart(1000);
+    const readyMs = performance.now();
+    await service("after-restart");
+    await eventually(world, (seen) => seen?.home.Service.has("shop/after-restart") ?? false);
+    expect(performance.now() - readyMs).to.be.below(5000);
+    for (const kind of ["Service", "Namespace", "Pod", "HTTPRoute", "WANPolicy"]) {
+      expect(metrics.total("mcwan_watch_relists_total", { kind }), kind).to.be.at.most(2);
+    }
+    for (const seen of worlds)
+      expect(seen.home.Service.size, "services got lost").to.be.at.least(before?.home.Service.size ?? 0);
+    const isSame = world()?.home.Namespace.get("shop") === before?.home.Namespace.get("shop");
+    expect(isSame, "an object that did not change is another one").to.equal(true);
   });
 
   it("refuses Secrets that can't stand for a peer, one by one, and shows an unusable kubeconfig as Refused", async () => {

@@ -103,7 +103,6 @@ export class Reflector {
         }
         await this.#watch(this.#resourceVersion ?? "0", signal);
       } catch (error) {
-        if (signal.aborted) return;
         await this.#rest(error, signal);
       }
     }
@@ -111,6 +110,7 @@ export class Reflector {
 
   /** After a failure: notes it and waits. An expired version is no failure, but listing it in a row is. */
   async #rest(error: unknown, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const isExpired = error instanceof RefusedError && error.status === 410;
     if (isExpired || error instanceof MalformedLineError) this.#relist = isExpired ? "Expired" : "Malformed";
     if (isExpired && this.#failures === 0) {

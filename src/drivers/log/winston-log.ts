@@ -18,6 +18,8 @@ export function winstonLog(options: {
   const logger = createLogger({
     level: options.level,
     format: format.combine(format.timestamp(), format.json()),
+    // winston's types give the class and the instance from two packages.
+    // eslint-disable-next-line @typescript-eslint/no-unsafe-class-instance-assignment
     transports: [new transports.Stream({ stream: options.stream ?? process.stderr })],
   });
   return wrap(logger, {});
