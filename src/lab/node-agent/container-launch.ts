@@ -115,7 +115,7 @@ async function writeSkeleton(
 }
 
 /** The Pod's host name, a DNS label. */
-export function podHostname(pod: IPod): string {
+function podHostname(pod: IPod): string {
   return pod.spec?.hostname ?? (pod.metadata?.name ?? "pod").slice(0, 63).replace(/[-.]+$/, "");
 }
 

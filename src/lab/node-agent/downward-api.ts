@@ -50,7 +50,7 @@ const SUFFIXES: Readonly<Record<string, number>> = {
 }; // prettier-ignore
 
 /** A Kubernetes quantity (`100m`, `64Mi`) as a number. Throws on anything else. */
-export function quantity(text: string | number): number {
+function quantity(text: string | number): number {
   const match = /^([0-9.]+(?:e[0-9]+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/.exec(String(text));
   if (match === null) throw new Error(`${String(text)} is not a quantity`);
   return Number(match[1]) * (match[2] === undefined ? 1 : (SUFFIXES[match[2]] ?? 1));

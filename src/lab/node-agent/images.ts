@@ -8,7 +8,7 @@ import { findBinary } from "../binaries/binaries.ts";
 import { arrayAt, isObject, objectAt, optionalStringAt, stringAt, stringMapAt, stringsAt } from "./json.ts";
 
 /** A folder or file of the host that the container sees, read-only. */
-export interface ImageBind {
+interface ImageBind {
   readonly source: string;
   readonly target: string;
 }

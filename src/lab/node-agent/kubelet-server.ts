@@ -91,7 +91,7 @@ function findPod(pods: PodDirectory, namespace: string, name: string): PodWorker
 }
 
 /** The query of a log request. PURE but for the clock. */
-export function parseLogQuery(
+function parseLogQuery(
   query: URLSearchParams,
 ): LogQuery & { readonly follow: boolean; readonly previous: boolean } {
   const number = (name: string): number | undefined =>

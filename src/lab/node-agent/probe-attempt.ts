@@ -27,7 +27,7 @@ export interface ProbeTarget {
 type HttpGet = NonNullable<Probe["httpGet"]>;
 
 /** A port by number or by the name that the container gives it. Throws on an unknown name. */
-export function portNumber(container: IContainer, port: string | number): number {
+function portNumber(container: IContainer, port: string | number): number {
   if (typeof port === "number") return port;
   if (/^\d+$/.test(port)) return Number(port);
   const named = container.ports?.find(({ name }) => name === port);

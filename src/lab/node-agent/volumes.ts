@@ -13,7 +13,7 @@ import { readKeyedSource } from "./keyed-sources.ts";
 import type { KubeApi } from "./kube-api.ts";
 
 /** A volume that is missing something or can't be had here; trying again may help. */
-export class VolumeError extends Error {
+class VolumeError extends Error {
   override readonly name = "VolumeError";
 }
 
