@@ -1,0 +1,143 @@
+/**
+ * `envoy`: what a real Envoy and the wire to it take for one route more, without Kubernetes: from the publication to the
+ * acknowledgement, and to the first 200.
+ *
+ *     World → reconcile → translate → ADS server → gRPC on 127.0.0.1 → Envoy ← a request every 2 ms
+ */
+import { clone } from "@bufbuild/protobuf";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "undici";
+import { createAdsServer } from "../src/drivers/grpc/create-ads-server.ts";
+import { ListenerSchema } from "../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { Listener } from "../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { EnvoyConfig } from "../src/model/envoy-config.ts";
+import type { Log } from "../src/model/log.ts";
+import type { Metrics } from "../src/model/metrics.ts";
+import type { World } from "../src/model/world.ts";
+import { createReconcile } from "../src/reconcile/reconcile.ts";
+import { freePort, startBackend, TestEnvoy, until } from "../test/serve/test-envoy.ts";
+import { createTranslate } from "../src/translate/translate.ts";
+import { distribution } from "./measurement.ts";
+import type { BenchContext, Figure, Measurement } from "./measurement.ts";
+import { fleet, hostOf, namespace, route, routesWorld, withHome } from "./worlds.ts";
+
+const silent: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
+const rdsType = "RouteConfiguration";
+
+/** Listeners on the loopback address only: this Envoy is not in a namespace of its own. */
+function createConfigure(): (world: World) => EnvoyConfig {
+  const reconcile = createReconcile();
+  const translate = createTranslate();
+  const listeners = new WeakMap<Listener, Listener>();
+  return (world) => {
+    const { config } = translate(world, reconcile(world));
+    const found = config.fleets.get(fleet);
+    if (found === undefined) throw new Error(`there is no fleet ${fleet}`);
+    const local = [...found.listeners].map(([name, listener]): [string, Listener] => {
+      let copy = listeners.get(listener);
+      if (copy === undefined) {
+        copy = clone(ListenerSchema, listener);
+        if (copy.address?.address.case === "socketAddress") copy.address.address.value.address = "127.0.0.1";
+        listeners.set(listener, copy);
+      }
+      return [name, copy];
+    });
+    return { fleets: new Map([[fleet, { ...found, listeners: new Map(local) }]]) };
+  };
+}
+
+export async function envoy({ progress, signal, quick }: BenchContext): Promise<Measurement> {
+  const figures: Figure[] = [];
+  for (const size of quick ? [100] : [10, 100, 1000]) {
+    signal.throwIfAborted();
+    figures.push(...(await atSize(size, quick ? 5 : 40)));
+    progress(`envoy: measured at ${size} routes`);
+  }
+  return {
+    benchmark: "envoy",
+    title: "one route more, from its publication to Envoy's acknowledgement and to the first 200",
+    figures,
+    notes: [
+      "one Envoy with one worker, one table; without Kubernetes, reconcile and translate",
+      "encoding and the wire to Envoy included; polled every 2 ms",
+    ],
+  };
+}
+
+async function atSize(size: number, count: number): Promise<Figure[]> {
+  const stops: (() => Promise<unknown>)[] = [];
+  try {
+    const backend = await startBackend("backend");
+    stops.push(backend.stop);
+    const listenerPort = await freePort();
+    let acknowledged = 0;
+    const metrics: Metrics = {
+      increment: (name, labels) => {
+        if (name === "mcwan_xds_acks_total" && "type" in labels && String(labels.type).endsWith(rdsType))
+          acknowledged = performance.now();
+      },
+      set: () => undefined,
+      observe: () => undefined,
+    };
+    const server = createAdsServer({ log: silent, metrics, listen: "127.0.0.1:0", replica: "bench" });
+    const { port } = await server.start();
+    stops.push(() => server.stop());
+    const configure = createConfigure();
+    let world = routesWorld(size, { address: "127.0.0.1", port: backend.port, listenerPort });
+    server.publish(configure(world));
+    const process = await TestEnvoy.start(port, fleet);
+    stops.push(() => process.stop());
+    const client = new Client(`http://127.0.0.1:${listenerPort}`, { pipelining: 1 });
+    stops.push(() => client.destroy());
+    await until("the first routes", async () => (await ask(client, hostOf(0))) === 200);
+
+    const toAck: number[] = [];
+    const toOk: number[] = [];
+    for (let index = size; index < size + count; index += 1) {
+      const added = route(index, backend.port);
+      const text = JSON.stringify(added).replace(`service-${index}`, `service-${index % size}`);
+      world = withHome(world, JSON.parse(text) as typeof added);
+      const config = configure(world);
+      await sleep(100);
+      const start = performance.now();
+      server.publish(config);
+      let okAt: number | undefined;
+      while (okAt === undefined && performance.now() - start < 10_000) {
+        const askedAt = performance.now();
+        if ((await ask(client, hostOf(index))) === 200) okAt = performance.now();
+        else await sleep(Math.max(0, 2 - (performance.now() - askedAt)));
+      }
+      if (okAt === undefined) throw new Error(`${namespace}/route-${index} was not served within 10 s`);
+      await until("the acknowledgement", () => Promise.resolve(acknowledged > start));
+      toOk.push(okAt - start);
+      toAck.push(acknowledged - start);
+    }
+    return [
+      ...distribution(toAck, "ms", { prefix: `${size} routes: acknowledged ` }),
+      ...distribution(toOk, "ms", { prefix: `${size} routes: first 200 ` }),
+    ];
+  } finally {
+    for (const stop of stops.reverse()) await stop();
+  }
+}
+
+async function ask(client: Client, host: string): Promise<number> {
+  try {
+    const { statusCode, body } = await client.request({
+      path: "/",
+      method: "GET",
+      headers: { host },
+      headersTimeout: 2000,
+    });
+    await body.dump();
+    return statusCode;
+  } catch {
+    return 0;
+  }
+}
