@@ -13,6 +13,7 @@ import { Applier } from "../apply/applier.ts";
 import type { KubeWriter } from "../apply/kube-writer.ts";
 import { Lease } from "../apply/lease.ts";
 import type { LeaseTimes } from "../apply/lease.ts";
+import { PeerEvents, peerProblems } from "../apply/peer-events.ts";
 import type { Desired, DesiredStatus, ObjectKey } from "../model/desired.ts";
 import type { Acknowledgements, Translation } from "../model/envoy-config.ts";
 import type { Log } from "../model/log.ts";
@@ -84,6 +85,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #observer: Observer;
   readonly #applier: Applier;
+  readonly #peerEvents: PeerEvents;
   readonly #lease: Lease | undefined;
   readonly #reconcile: LastGood<[World], Desired>;
   readonly #translate: LastGood<[World, Desired], Translation>;
@@ -108,6 +110,9 @@ export class Controller {
       publish: (world) => {
         this.#pass(world);
       },
+      secretsRefused: () => {
+        this.#tellOfPeers();
+      },
     });
     this.#reconcile = new LastGood(context("reconcile"), stages.reconcile);
     this.#translate = new LastGood(context("translate"), stages.translate);
@@ -123,6 +128,7 @@ export class Controller {
           changed: (isHeld) => {
             metrics.set("mcwan_leader", {}, isHeld ? 1 : 0);
             this.#applier.leadershipChanged();
+            this.#tellOfPeers();
           },
         })
       : undefined;
@@ -138,6 +144,7 @@ export class Controller {
     const mayWrite = (): boolean => this.#lease?.isHeld() ?? true;
     const [instance = identity] = identity.split("_");
     this.#applier = new Applier({ ...context("apply"), writer: home, mayWrite, instance });
+    this.#peerEvents = new PeerEvents({ ...context("apply"), writer: home, mayWrite, instance });
   }
 
   /** Starts everything; gives the port of the ADS server. */
@@ -178,6 +185,7 @@ export class Controller {
   /** One World through all stages. */
   #pass(world: World): void {
     this.#world = world;
+    this.#tellOfPeers();
     this.#desired = this.#reconcile.run(world);
     if (this.#desired === undefined) return;
     const before = this.#translation;
@@ -186,6 +194,11 @@ export class Controller {
     if (this.#translation.config !== before?.config)
       this.#options.adsServer.publish(this.#translation.config);
     this.#apply();
+  }
+
+  /** What is wrong with Secrets and peers. */
+  #tellOfPeers(): void {
+    this.#peerEvents.tell(peerProblems(this.#observer.status.refusedSecrets, this.#world?.peers ?? []));
   }
 
   /** Objects and statuses; also when only an Envoy's word is new. */

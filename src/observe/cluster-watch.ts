@@ -148,5 +148,7 @@ function problemOf(error: unknown, name: KindName): Problem {
       return { reason: "KindMissing", message: `There are no ${plural} in ${apiVersion}. Install the CRD.` };
     }
   }
-  return { reason: "Unreachable", message: `${error instanceof Error ? error.message : "unknown failure"}.` };
+  const what = error instanceof Error ? error.message : "unknown failure";
+  const message = `The API server can't be reached: ${what}. Check its address, and the network and firewalls between.`;
+  return { reason: "Unreachable", message };
 }

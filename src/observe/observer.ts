@@ -30,6 +30,8 @@ export interface ObserverOptions extends WatchContext {
   readonly longestHoldOffMs?: number;
   /** How long the first World waits for peers that are not synced: a restart must not look like their end. */
   readonly peerGraceMs?: number;
+  /** Called when other Secrets of peers are refused than before; {@link Observer.status} has them. Must not throw. */
+  readonly secretsRefused?: () => void;
   /** Takes every World that differs from the one before. Must not throw. */
   readonly publish: (world: World) => void;
 }
@@ -107,7 +109,9 @@ export class Observer {
     const objects: ClusterWatch["objects"] = (kind) => this.#home.objects(kind);
     // The id is needed first: a Secret must not stand for the home cluster itself.
     const properties = objects("ClusterProperty") as unknown as World["home"]["ClusterProperty"];
+    const { refused } = this.#peers;
     this.#peers.update(objects("Secret"), homeIdOf(properties, clusterId));
+    if (this.#peers.refused !== refused) this.#options.secretsRefused?.();
     const peers = this.#peers.peers();
     if (this.#world === undefined && this.#awaitsPeers(peers)) return;
     const world = nextWorld(this.#world, { objects, peers, listening: this.#listening, settings, clusterId });

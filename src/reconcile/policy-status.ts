@@ -9,12 +9,21 @@ import { condition, unless, type Finding } from "./conditions.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
 /** All conditions of one policy. */
-export function policyConditions(policy: WANPolicy, policies: PolicySet, peers: readonly Peer[]): Condition[] {
+export function policyConditions(
+  policy: WANPolicy,
+  policies: PolicySet,
+  peers: readonly Peer[],
+): Condition[] {
   const { generation } = policy.metadata;
-  const result = [condition(types.Accepted, accepted(policy, policies), generation), condition(types.Consistent, consistent(policy, peers), generation)];
+  const result = [
+    condition(types.Accepted, accepted(policy, policies), generation),
+    condition(types.Consistent, consistent(policy, peers), generation),
+  ];
   if (policy.spec.dscp !== undefined) {
     const message = `Gateways do not set DSCP ${policy.spec.dscp} in this version: let the SD-WAN classify by port ${policy.spec.port}.`;
-    result.push(condition(types.DSCPApplied, { status: "False", reason: reasons.DSCPNotApplied, message }, generation));
+    result.push(
+      condition(types.DSCPApplied, { status: "False", reason: reasons.DSCPNotApplied, message }, generation),
+    );
   }
   return result;
 }
@@ -35,14 +44,17 @@ function accepted({ metadata }: WANPolicy, policies: PolicySet): Finding {
 function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Finding {
   const problems: Problem[] = [];
   const unread: string[] = [];
-  for (const { id, state, objects } of peers) {
+  for (const { id, state, problem, objects } of peers) {
     if (state !== "Synced") {
-      unread.push(`"${id}"`);
+      unread.push(problem === undefined ? `"${id}"` : `"${id}" (${problem.message})`);
       continue;
     }
     const theirs = objects.WANPolicy.get(metadata.name);
     if (theirs === undefined) {
-      problems.push({ reason: reasons.MissingAtPeer, message: `Cluster "${id}" has no WANPolicy "${metadata.name}": create the same there.` });
+      problems.push({
+        reason: reasons.MissingAtPeer,
+        message: `Cluster "${id}" has no WANPolicy "${metadata.name}": create the same there.`,
+      });
     } else if (theirs.spec.port !== spec.port || theirs.spec.tunnel !== spec.tunnel) {
       problems.push({
         reason: reasons.DiffersFromPeer,
@@ -53,7 +65,11 @@ function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Find
   return unless(
     problems,
     unread.length > 0
-      ? { status: "Unknown", reason: reasons.Unreachable, message: `Can't be compared with what can't be read: ${unread.join(", ")}.` }
+      ? {
+          status: "Unknown",
+          reason: reasons.Unreachable,
+          message: `Can't be compared with what can't be read: ${unread.join(", ")}.`,
+        }
       : { status: "True", reason: reasons.Consistent, message: "Every cluster has the same one." },
   );
 }

@@ -55,7 +55,11 @@ export async function peerAccess(bytes: Buffer): Promise<ClusterAccess | readonl
     config.loadFromString(bytes.toString("utf8"));
   } catch {
     // The library's message may quote the file.
-    return [refused("The kubeconfig can't be parsed. Write it again with `mcwan peer add` or kubectl.")];
+    return [
+      refused(
+        "The kubeconfig can't be parsed. Write it again: `kubectl config view --minify --flatten` prints one that is whole.",
+      ),
+    ];
   }
   const cluster = config.getCurrentCluster();
   const user = config.getCurrentUser();
