@@ -2,7 +2,13 @@
  * Puts what every part contributes into one Desired. An object under one of our names that somebody else made is left
  * alone: ours, and what would attach to it, is left out, and the cause is told (specification, invariant 6).
  */
-import { objectKey, type DesiredObject, type ObjectKey, type ServedGateway, type WanBackend } from "../model/desired.ts";
+import {
+  objectKey,
+  type DesiredObject,
+  type ObjectKey,
+  type ServedGateway,
+  type WanBackend,
+} from "../model/desired.ts";
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { keyOf, type ObjectMeta } from "../model/kube-object.ts";
@@ -49,7 +55,10 @@ export class Assembler {
     const refuse = ({ object }: DesiredObject): void => {
       const own = object.metadata.labels ?? {};
       const cause = `${own[labels.serviceNamespace] ?? ""}/${own[labels.serviceName] ?? ""}`;
-      taken.set(cause, [...(taken.get(cause) ?? []), `${object.kind} "${keyOf(object.metadata)}"`].sort(compare));
+      taken.set(
+        cause,
+        [...(taken.get(cause) ?? []), `${object.kind} "${keyOf(object.metadata)}"`].sort(compare),
+      );
     };
     this.#doubles.forEach(refuse);
     for (const kind of homeKinds) {
@@ -129,15 +138,26 @@ function keyIn(desired: DesiredObject): ObjectKey {
 }
 
 /** Slices of a Service that is somebody else's would lead its clients astray, and so would a route at somebody's Gateway. */
-function withoutDependents(wanted: ReadonlyMap<ObjectKey, DesiredObject>, refused: ReadonlySet<ObjectKey>): Map<ObjectKey, DesiredObject> {
+function withoutDependents(
+  wanted: ReadonlyMap<ObjectKey, DesiredObject>,
+  refused: ReadonlySet<ObjectKey>,
+): Map<ObjectKey, DesiredObject> {
   const result = new Map<ObjectKey, DesiredObject>();
   for (const [key, desired] of wanted) {
     if (refused.has(key)) continue;
     const { kind, object } = desired;
     const { namespace, name, labels: own } = object.metadata;
-    const service = kind === "EndpointSlice" ? own?.[labels.kubeServiceName] : kind === "Endpoints" ? name : undefined;
-    if (service !== undefined && refused.has(objectKey("Service", keyOf({ namespace, name: service })))) continue;
-    if (kind === "HTTPRoute" && parentsOf(object as unknown as ObjectTypes["HTTPRoute"]).some((parent) => refused.has(objectKey("Gateway", parent)))) continue;
+    const service =
+      kind === "EndpointSlice" ? own?.[labels.kubeServiceName] : kind === "Endpoints" ? name : undefined;
+    if (service !== undefined && refused.has(objectKey("Service", keyOf({ namespace, name: service }))))
+      continue;
+    if (
+      kind === "HTTPRoute" &&
+      parentsOf(object as unknown as ObjectTypes["HTTPRoute"]).some((parent) =>
+        refused.has(objectKey("Gateway", parent)),
+      )
+    )
+      continue;
     result.set(key, desired);
   }
   return result;
@@ -161,7 +181,10 @@ function withGeneration(served: ServedGateway, world: World, memo: KeyedMemo<Ser
 function gatewayApi(
   world: World,
   contributions: readonly Contribution[],
-  { objects, allStand }: { readonly objects: ReadonlyMap<ObjectKey, DesiredObject>; readonly allStand: boolean },
+  {
+    objects,
+    allStand,
+  }: { readonly objects: ReadonlyMap<ObjectKey, DesiredObject>; readonly allStand: boolean },
 ): Pick<Assembled, "gateways" | "httpRoutes" | "referenceGrants" | "wanBackends"> {
   const gateways: { readonly key: string; readonly served: ServedGateway }[] = [];
   const httpRoutes = new Map<string, ObjectTypes["HTTPRoute"]>();
@@ -172,10 +195,18 @@ function gatewayApi(
   };
   for (const [key, route] of world.home.HTTPRoute) if (!isOurs(route)) httpRoutes.set(key, route);
   for (const [key, grant] of world.home.ReferenceGrant) if (!isOurs(grant)) referenceGrants.set(key, grant);
-  for (const { gateway, gateways: more = [], route, routes = [], grants = [], wanBackends: backends = [] } of contributions) {
+  for (const {
+    gateway,
+    gateways: more = [],
+    route,
+    routes = [],
+    grants = [],
+    wanBackends: backends = [],
+  } of contributions) {
     for (const served of gateway === undefined ? more : [gateway, ...more]) {
       const key = keyOf(served.gateway.metadata);
-      if (served.pooled === undefined || stands("Gateway", key, served.gateway)) gateways.push({ key, served });
+      if (served.pooled === undefined || stands("Gateway", key, served.gateway))
+        gateways.push({ key, served });
     }
     for (const generated of route === undefined ? routes : [route, ...routes]) {
       const key = keyOf(generated.metadata);

@@ -64,7 +64,10 @@ export interface RefContext {
 export const unresolvable = (name: string): RouteRef => ({ group: ourGroup, kind: "Unresolved", name });
 
 /** Resolves one backendRef. */
-export function resolveBackendRef(ref: Omit<HTTPBackendRef, "weight" | "filters">, context: RefContext): Resolution {
+export function resolveBackendRef(
+  ref: Omit<HTTPBackendRef, "weight" | "filters">,
+  context: RefContext,
+): Resolution {
   const kind = `${ref.group ?? ""}/${ref.kind ?? "Service"}`;
   const { service } = context;
   const outside = ref.namespace !== undefined && ref.namespace !== service.namespace;
@@ -84,7 +87,10 @@ export function resolveBackendRef(ref: Omit<HTTPBackendRef, "weight" | "filters"
   });
 }
 
-const refused = (ref: { readonly name: string }, problem: Problem): Resolution => ({ ref: unresolvable(ref.name), problem });
+const refused = (ref: { readonly name: string }, problem: Problem): Resolution => ({
+  ref: unresolvable(ref.name),
+  problem,
+});
 
 function overPolicy(ref: HTTPBackendRef, context: RefContext): Resolution {
   const choice = policyByName(context.referable.policies, ref.name);
@@ -145,12 +151,17 @@ function overWan(
   }
   const servicePort = chosenPort(target.port, imported.httpPorts, context.port);
   if (servicePort === undefined) return refused(ref, portNotFound(ref, imported.httpPorts));
-  return { ref: { group: "", kind: "Service", name, namespace: dummyNamespace, port }, service: imported.service, servicePort };
+  return {
+    ref: { group: "", kind: "Service", name, namespace: dummyNamespace, port },
+    service: imported.service,
+    servicePort,
+  };
 }
 
 function localService(ref: HTTPBackendRef, context: RefContext): Resolution {
   const found = context.referable.localService(ref.name);
-  if (found === undefined || found.spec?.type === "ExternalName") return refused(ref, notFound(ref.name, context));
+  if (found === undefined || found.spec?.type === "ExternalName")
+    return refused(ref, notFound(ref.name, context));
   const shadowOf = found.metadata.labels?.[labels.managedBy] === labels.managedByValue;
   if (shadowOf) {
     return refused(ref, {
@@ -158,10 +169,15 @@ function localService(ref: HTTPBackendRef, context: RefContext): Resolution {
       message: `Service "${ref.name}" is mc-wan's own and would lead back to the gateway. Name a WANPolicy or the MCS ServiceImport instead.`,
     });
   }
-  const ports = (found.spec?.ports ?? []).filter((port) => (port.protocol ?? "TCP") === "TCP").map((port) => port.port);
+  const ports = (found.spec?.ports ?? [])
+    .filter((port) => (port.protocol ?? "TCP") === "TCP")
+    .map((port) => port.port);
   const port = chosenPort(ref.port, ports, context.port);
   if (port === undefined) return refused(ref, portNotFound(ref, ports));
-  return { ref: { group: "", kind: "Service", name: ref.name, port }, service: { namespace: context.service.namespace, name: ref.name } };
+  return {
+    ref: { group: "", kind: "Service", name: ref.name, port },
+    service: { namespace: context.service.namespace, name: ref.name },
+  };
 }
 
 /** The port that is asked for, else the one at which the request came, else the only one. */

@@ -12,11 +12,19 @@ export interface Finding {
 /** A condition of an observed object. */
 export function condition(type: string, finding: Finding, generation: number | undefined): Condition {
   const { status, reason, message } = finding;
-  return { type, status, reason, message, ...(generation === undefined ? {} : { observedGeneration: generation }) };
+  return {
+    type,
+    status,
+    reason,
+    message,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+  };
 }
 
 /** False with the first problem's reason and all messages if there is any problem, else what is given. */
 export function unless(problems: readonly Problem[], otherwise: Finding): Finding {
   const [first] = problems;
-  return first === undefined ? otherwise : { status: "False", reason: first.reason, message: messageOf(problems) };
+  return first === undefined
+    ? otherwise
+    : { status: "False", reason: first.reason, message: messageOf(problems) };
 }

@@ -46,7 +46,10 @@ export interface NameRequest {
 }
 
 /** Names for all services' dummies, by the services' keys. Requests come in order of precedence: the first holds the plain form. */
-export function nameDummies(requests: readonly NameRequest[], services: Store<ObjectTypes["Service"]>): ReadonlyMap<string, NamedDummies> {
+export function nameDummies(
+  requests: readonly NameRequest[],
+  services: Store<ObjectTypes["Service"]>,
+): ReadonlyMap<string, NamedDummies> {
   const held = new Set<string>();
   const result = new Map<string, NamedDummies>();
   for (const { key, service, plain } of requests) {
@@ -92,7 +95,10 @@ export function dummyServices(
             owner,
             labels: { [labels.wanPolicy]: policy, [labels.serviceProxyName]: "mc-wan" },
           }),
-          spec: { type: "ClusterIP", ports: [{ name: dummyPortName, protocol: "TCP", port, targetPort: port }] },
+          spec: {
+            type: "ClusterIP",
+            ports: [{ name: dummyPortName, protocol: "TCP", port, targetPort: port }],
+          },
         },
       },
     ];

@@ -8,12 +8,25 @@ import { reasons } from "../api/conditions.ts";
 import type { ServedGateway, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import { annotations, derivedName, dummyNamespace, egressPool, gatewayClassName, shadowName } from "../model/names.ts";
+import {
+  annotations,
+  derivedName,
+  dummyNamespace,
+  egressPool,
+  gatewayClassName,
+  shadowName,
+} from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ReferableServices } from "./backend-refs.ts";
 import type { DummyNames } from "./dummy-services.ts";
 import { clusterHostname, egressHostnames } from "./hostnames.ts";
-import { closedRule, defaultRule, translateRules, type RouteRule, type TranslatedRules } from "./http-rules.ts";
+import {
+  closedRule,
+  defaultRule,
+  translateRules,
+  type RouteRule,
+  type TranslatedRules,
+} from "./http-rules.ts";
 import { metadataOf, typeOf } from "./owners.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
@@ -67,9 +80,14 @@ export function egressSide(input: EgressInput): EgressSide {
   };
   const routes = ports.map((port, index): ObjectTypes["HTTPRoute"] => ({
     ...typeOf("HTTPRoute"),
-    metadata: metadataOf({ ...identity, name: index === 0 ? name : derivedName(service.name, "clusterset", listenerName(port)) }),
+    metadata: metadataOf({
+      ...identity,
+      name: index === 0 ? name : derivedName(service.name, "clusterset", listenerName(port)),
+    }),
     spec: {
-      parentRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name, sectionName: listenerName(port) }],
+      parentRefs: [
+        { group: "gateway.networking.k8s.io", kind: "Gateway", name, sectionName: listenerName(port) },
+      ],
       hostnames,
       rules: (translated[index]?.rules ?? []) as RouteRule[],
     },
@@ -83,7 +101,9 @@ export function egressSide(input: EgressInput): EgressSide {
         role: "Egress",
         service,
         hostnames,
-        containerPorts: Object.fromEntries(ports.map((port) => [listenerName(port), input.containerPorts.get(port.port) ?? 0])),
+        containerPorts: Object.fromEntries(
+          ports.map((port) => [listenerName(port), input.containerPorts.get(port.port) ?? 0]),
+        ),
       },
     },
     routes,
@@ -95,13 +115,19 @@ export function egressSide(input: EgressInput): EgressSide {
 function rulesOf(port: AdvertisedPort, input: EgressInput): TranslatedRules {
   const { service, choice, dummies, policies } = input;
   const http = input.rules?.spec.http;
-  if (http !== undefined) return translateRules(http.rules, { service, port: port.port, referable: input.referable });
-  if ("problem" in choice) return { rules: [closedRule(service.name)], refusals: [], unresolved: [choice.problem] };
+  if (http !== undefined)
+    return translateRules(http.rules, { service, port: port.port, referable: input.referable });
+  if ("problem" in choice)
+    return { rules: [closedRule(service.name)], refusals: [], unresolved: [choice.problem] };
   const name = dummies.get(choice.policy);
   const policyPort = policies.accepted.get(choice.policy)?.spec.port;
   if (name === undefined || policyPort === undefined) {
     const message = `The name of the dummy Service over "${choice.policy}" is held by a Service in namespace "${dummyNamespace}" that is not mc-wan's. Remove that one.`;
-    return { rules: [closedRule(service.name)], refusals: [], unresolved: [{ reason: reasons.NotOurs, message }] };
+    return {
+      rules: [closedRule(service.name)],
+      refusals: [],
+      unresolved: [{ reason: reasons.NotOurs, message }],
+    };
   }
   const ref = { group: "", kind: "Service", name, namespace: dummyNamespace, port: policyPort };
   return {

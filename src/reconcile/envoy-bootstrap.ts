@@ -66,7 +66,10 @@ const readyListener = {
                   domains: ["*"],
                   routes: [
                     {
-                      match: { path: "/ready", headers: [{ name: ":method", string_match: { exact: "GET" } }] },
+                      match: {
+                        path: "/ready",
+                        headers: [{ name: ":method", string_match: { exact: "GET" } }],
+                      },
                       route: { cluster: "admin", timeout: "1s" },
                     },
                   ],
@@ -74,7 +77,10 @@ const readyListener = {
               ],
             },
             http_filters: [
-              { name: "envoy.filters.http.router", typed_config: type("envoy.extensions.filters.http.router.v3.Router") },
+              {
+                name: "envoy.filters.http.router",
+                typed_config: type("envoy.extensions.filters.http.router.v3.Router"),
+              },
             ],
           },
         },
@@ -99,7 +105,10 @@ function xdsCluster({ host, port }: Settings["xdsAddress"]): object {
     type: "STRICT_DNS",
     connect_timeout: "1s",
     dns_lookup_family: "V4_ONLY",
-    load_assignment: { cluster_name: "xds", endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(host, port) } }] }] },
+    load_assignment: {
+      cluster_name: "xds",
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(host, port) } }] }],
+    },
     typed_extension_protocol_options: {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         ...type("envoy.extensions.upstreams.http.v3.HttpProtocolOptions"),

@@ -47,11 +47,20 @@ export interface HomeExport {
   readonly problems: readonly Problem[];
 }
 
-const reservedNamespaces: ReadonlySet<string> = new Set([dummyNamespace, systemNamespace, "kube-system", "kube-public", "kube-node-lease"]);
+const reservedNamespaces: ReadonlySet<string> = new Set([
+  dummyNamespace,
+  systemNamespace,
+  "kube-system",
+  "kube-public",
+  "kube-node-lease",
+]);
 
 /** Whether a service may be exported or imported at all: the control plane's and our own may not. */
 export function isReserved(service: ServiceRef): boolean {
-  return reservedNamespaces.has(service.namespace) || (service.namespace === "default" && service.name === "kubernetes");
+  return (
+    reservedNamespaces.has(service.namespace) ||
+    (service.namespace === "default" && service.name === "kubernetes")
+  );
 }
 
 /** Judges one ServiceExport. */
@@ -84,8 +93,14 @@ export function judgeExport({ serviceExport, service, slices, policies }: Export
     ...(spec.sessionAffinity === undefined ? {} : { sessionAffinity: spec.sessionAffinity }),
     ...(spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined
       ? {}
-      : { sessionAffinityConfig: { clientIP: { timeoutSeconds: spec.sessionAffinityConfig.clientIP.timeoutSeconds } } }),
-    ...(spec.internalTrafficPolicy === undefined ? {} : { internalTrafficPolicy: spec.internalTrafficPolicy }),
+      : {
+          sessionAffinityConfig: {
+            clientIP: { timeoutSeconds: spec.sessionAffinityConfig.clientIP.timeoutSeconds },
+          },
+        }),
+    ...(spec.internalTrafficPolicy === undefined
+      ? {}
+      : { internalTrafficPolicy: spec.internalTrafficPolicy }),
     ...(spec.trafficDistribution === undefined ? {} : { trafficDistribution: spec.trafficDistribution }),
     ipFamilies: (spec.ipFamilies ?? ["IPv4"]).filter((family) => family === "IPv4" || family === "IPv6"),
     ...(Object.keys(exportedLabels).length === 0 ? {} : { labels: exportedLabels }),
@@ -115,7 +130,8 @@ function invalidity(ref: ServiceRef, service: ObjectTypes["Service"] | undefined
   if (service.spec?.type === "ExternalName") {
     return {
       reason: reasons.InvalidServiceType,
-      message: "A Service of type ExternalName can't be exported (KEP-1645). Give it a selector, or export another one.",
+      message:
+        "A Service of type ExternalName can't be exported (KEP-1645). Give it a selector, or export another one.",
     };
   }
   return undefined;
@@ -153,7 +169,8 @@ export function ingressSide(
     spec: advertisement,
   });
   const httpPorts = advertisement.ports.filter((port) => carriageOf(port) === "HTTP");
-  if (advertisement.type === "Headless" || httpPorts.length === 0 || policies.accepted.size === 0) return { objects: [advertised] };
+  if (advertisement.type === "Headless" || httpPorts.length === 0 || policies.accepted.size === 0)
+    return { objects: [advertised] };
   const name = ingressName(ref.name);
   const listeners = [...policies.accepted.values()].map((policy) => ({
     name: policy.metadata.name,

@@ -5,7 +5,16 @@
 import type { DesiredObject, FleetName, ServedGateway } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import { annotations, derivedName, egressPool, gatewayClassName, hashedName, ingressPool, labels, systemNamespace } from "../model/names.ts";
+import {
+  annotations,
+  derivedName,
+  egressPool,
+  gatewayClassName,
+  hashedName,
+  ingressPool,
+  labels,
+  systemNamespace,
+} from "../model/names.ts";
 import { envoyBootstrap, adminPort, readyPort } from "./envoy-bootstrap.ts";
 import { metadataOf, isOurs, ownerReference, typeOf } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
@@ -52,7 +61,11 @@ export function fleetName(namespace: string, gateway: string): FleetName {
 
 /** Whether a Gateway is a user's and ours to carry. */
 export function isUsersGateway(gateway: ObjectTypes["Gateway"]): boolean {
-  return gateway.spec.gatewayClassName === gatewayClassName && !isOurs(gateway) && gateway.metadata.deletionTimestamp === undefined;
+  return (
+    gateway.spec.gatewayClassName === gatewayClassName &&
+    !isOurs(gateway) &&
+    gateway.metadata.deletionTimestamp === undefined
+  );
 }
 
 /** The fleet of a user's Gateway. ClusterIP unless the Gateway's annotation asks for more. */
@@ -74,12 +87,18 @@ export function fleetOf(gateway: ObjectTypes["Gateway"]): Fleet {
 export function servedGateway(gateway: ObjectTypes["Gateway"], world: World): ServedGateway {
   const fleet = fleetOf(gateway);
   const service = world.home.Service.get(`${fleet.namespace}/${fleet.objectName}`);
-  return { gateway, fleet: fleet.name, addresses: service !== undefined && isOurs(service) ? addressesOf(service) : [] };
+  return {
+    gateway,
+    fleet: fleet.name,
+    addresses: service !== undefined && isOurs(service) ? addressesOf(service) : [],
+  };
 }
 
 /** Addresses of a Service: outside ones if it has some, else its clusterIPs. */
 export function addressesOf(service: ObjectTypes["Service"]): string[] {
-  const outside = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => (ip === undefined ? [] : [ip]));
+  const outside = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) =>
+    ip === undefined ? [] : [ip],
+  );
   return outside.length > 0 ? outside.sort(compare) : clusterIPsOf(service);
 }
 
@@ -93,7 +112,10 @@ export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] 
   });
   const selector = { [labels.fleet]: fleet.name };
   return [
-    { kind: "ServiceAccount", object: { ...typeOf("ServiceAccount"), metadata, automountServiceAccountToken: false } },
+    {
+      kind: "ServiceAccount",
+      object: { ...typeOf("ServiceAccount"), metadata, automountServiceAccountToken: false },
+    },
     {
       kind: "Service",
       object: {
@@ -108,9 +130,16 @@ export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] 
     },
     {
       kind: "PodDisruptionBudget",
-      object: { ...typeOf("PodDisruptionBudget"), metadata, spec: { maxUnavailable: 1, selector: { matchLabels: selector } } },
+      object: {
+        ...typeOf("PodDisruptionBudget"),
+        metadata,
+        spec: { maxUnavailable: 1, selector: { matchLabels: selector } },
+      },
     },
-    { kind: "Deployment", object: { ...typeOf("Deployment"), metadata, spec: deploymentSpec(fleet, settings, selector) } },
+    {
+      kind: "Deployment",
+      object: { ...typeOf("Deployment"), metadata, spec: deploymentSpec(fleet, settings, selector) },
+    },
   ];
 }
 
@@ -118,9 +147,15 @@ const post = (path: string): string =>
   `exec 3<>/dev/tcp/127.0.0.1/${adminPort}; printf 'POST ${path} HTTP/1.1\\r\\nHost: admin\\r\\nContent-Length: 0\\r\\nConnection: close\\r\\n\\r\\n' >&3; cat <&3 >/dev/null; exec 3>&-`;
 
 /** Not ready first, so that no more connections come; then GOAWAY, and time for what is under way (specification, section 5, "Leaving"). */
-const leave = [post("/healthcheck/fail"), "sleep 5", post("/drain_listeners?graceful"), "sleep 20"].join("; ");
+const leave = [post("/healthcheck/fail"), "sleep 5", post("/drain_listeners?graceful"), "sleep 20"].join(
+  "; ",
+);
 
-function deploymentSpec(fleet: Fleet, settings: Settings, selector: Readonly<Record<string, string>>): object {
+function deploymentSpec(
+  fleet: Fleet,
+  settings: Settings,
+  selector: Readonly<Record<string, string>>,
+): object {
   return {
     replicas: settings.poolReplicas,
     selector: { matchLabels: selector },

@@ -37,7 +37,9 @@ export function gatewayDirectory(
   peers: readonly Peer[],
   ownAddresses: ReadonlySet<string>,
 ): GatewayDirectory {
-  const pools = new Map<ClusterId | Home, Map<string, readonly GatewayEndpoint[]>>([[home, new Map([[ingressPool, homeEndpoints]])]]);
+  const pools = new Map<ClusterId | Home, Map<string, readonly GatewayEndpoint[]>>([
+    [home, new Map([[ingressPool, homeEndpoints]])],
+  ]);
   const problems: Problem[] = [];
   for (const peer of peers) {
     if (peer.state !== "Synced" && peer.state !== "Stale") continue;
@@ -50,7 +52,10 @@ export function gatewayDirectory(
         if (problem === undefined) usable.push(endpoint);
         else problems.push(problem);
       }
-      ofPeer.set(metadata.name, usable.sort((a, b) => compare(a.address, b.address)));
+      ofPeer.set(
+        metadata.name,
+        usable.sort((a, b) => compare(a.address, b.address)),
+      );
     }
     pools.set(peer.id, ofPeer);
   }
@@ -75,7 +80,11 @@ export function isReachable(address: string): boolean {
   return first !== 0 && first !== 127 && first < 224 && !(first === 169 && second === 254);
 }
 
-function addressProblem(address: string, cluster: ClusterId, ownAddresses: ReadonlySet<string>): Problem | undefined {
+function addressProblem(
+  address: string,
+  cluster: ClusterId,
+  ownAddresses: ReadonlySet<string>,
+): Problem | undefined {
   if (!isReachable(address)) {
     return {
       reason: reasons.UnusableAddress,

@@ -27,8 +27,13 @@ export function readyPods(world: World, fleet: FleetName, zones: ReadonlyMap<str
   for (const pod of world.home.Pod.values()) {
     const { metadata, status } = pod;
     if (metadata.namespace !== systemNamespace || metadata.labels?.[labels.fleet] !== fleet) continue;
-    if (metadata.deletionTimestamp !== undefined || status?.podIP === undefined || !status.podIP.includes(".")) continue;
-    if (!(status.conditions ?? []).some((condition) => condition.type === "Ready" && condition.status === "True")) continue;
+    if (metadata.deletionTimestamp !== undefined || !status?.podIP?.includes(".")) continue;
+    if (
+      !(status.conditions ?? []).some(
+        (condition) => condition.type === "Ready" && condition.status === "True",
+      )
+    )
+      continue;
     const zone = zones.get(status.podIP);
     pods.push({ name: metadata.name, address: status.podIP, ...(zone === undefined ? {} : { zone }) });
   }
@@ -36,7 +41,12 @@ export function readyPods(world: World, fleet: FleetName, zones: ReadonlyMap<str
 }
 
 /** Zone by address, out of the EndpointSlices of the pools' Services: a Pod doesn't know its zone. */
-export function zonesOf(slices: ReadonlyMap<string, readonly { endpoints?: readonly { addresses: readonly string[]; zone?: string }[] }[]>): ReadonlyMap<string, string> {
+export function zonesOf(
+  slices: ReadonlyMap<
+    string,
+    readonly { endpoints?: readonly { addresses: readonly string[]; zone?: string }[] }[]
+  >,
+): ReadonlyMap<string, string> {
   const zones = new Map<string, string>();
   for (const pool of [ingressPool, egressPool]) {
     for (const slice of slices.get(`${systemNamespace}/${pool}`) ?? []) {
@@ -77,7 +87,10 @@ export function advertisedEndpoints(
 }
 
 /** The GatewayAdvertisement of the shared ingress pool. */
-export function gatewayAdvertisement(endpoints: readonly GatewayEndpoint[], owner: OwnerReference | undefined): DesiredObject {
+export function gatewayAdvertisement(
+  endpoints: readonly GatewayEndpoint[],
+  owner: OwnerReference | undefined,
+): DesiredObject {
   const object: GatewayAdvertisement = {
     ...typeOf("GatewayAdvertisement"),
     metadata: metadataOf({ namespace: systemNamespace, name: ingressPool, owner }),

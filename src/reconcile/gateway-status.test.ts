@@ -8,7 +8,11 @@ import { worldFrom } from "./world-from-yaml.ts";
 const ours = { "app.kubernetes.io/managed-by": "mc-wan" };
 const spec = { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] };
 
-function gateway(parts: { labels?: Record<string, string>; generation?: number; conditions?: readonly Condition[] }): KubeObject {
+function gateway(parts: {
+  labels?: Record<string, string>;
+  generation?: number;
+  conditions?: readonly Condition[];
+}): KubeObject {
   const { labels, generation = 7, conditions } = parts;
   return {
     apiVersion: "gateway.networking.k8s.io/v1",
@@ -19,7 +23,13 @@ function gateway(parts: { labels?: Record<string, string>; generation?: number; 
   };
 }
 
-const accepted: Condition = { type: "Accepted", status: "True", reason: "Accepted", message: "", observedGeneration: 0 };
+const accepted: Condition = {
+  type: "Accepted",
+  status: "True",
+  reason: "Accepted",
+  message: "",
+  observedGeneration: 0,
+};
 const verdict: GatewayVerdict = {
   conditions: [accepted],
   listeners: [
@@ -64,14 +74,24 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
   });
 }
 
-function programmed(situation: Situation): { status: string; reason: string; observedGeneration?: number } | undefined {
+function programmed(
+  situation: Situation,
+): { status: string; reason: string; observedGeneration?: number } | undefined {
   const status = statuses(situation).get("Gateway/n/g");
   if (status?.form !== "Conditions") return undefined;
   const found = status.conditions.find(({ type }) => type === "Programmed");
-  return found && { status: found.status, reason: found.reason, observedGeneration: found.observedGeneration! };
+  return (
+    found && { status: found.status, reason: found.reason, observedGeneration: found.observedGeneration! }
+  );
 }
 
-const stood = (observedGeneration: number): Condition => ({ type: "Programmed", status: "True", reason: "Programmed", message: "", observedGeneration });
+const stood = (observedGeneration: number): Condition => ({
+  type: "Programmed",
+  status: "True",
+  reason: "Programmed",
+  message: "",
+  observedGeneration,
+});
 
 describe("status of Gateways and routes", () => {
   it("is not Programmed before an Envoy has spoken", () => {
@@ -89,12 +109,21 @@ describe("status of Gateways and routes", () => {
   });
 
   it("is not Programmed any more when an Envoy refuses, and says what Envoy said", () => {
-    const situation = { home: [gateway({ conditions: [stood(7)] })], acknowledgement: { refused: "bad listener" } };
-    expect(programmed(situation)).to.deep.equal({ status: "False", reason: "Invalid", observedGeneration: 7 });
+    const situation = {
+      home: [gateway({ conditions: [stood(7)] })],
+      acknowledgement: { refused: "bad listener" },
+    };
+    expect(programmed(situation)).to.deep.equal({
+      status: "False",
+      reason: "Invalid",
+      observedGeneration: 7,
+    });
   });
 
   it("needs an address", () => {
-    expect(programmed({ served: { addresses: [] }, acknowledgement: { programmed: 7 } })?.reason).to.equal("AddressNotAssigned");
+    expect(programmed({ served: { addresses: [] }, acknowledgement: { programmed: 7 } })?.reason).to.equal(
+      "AddressNotAssigned",
+    );
   });
 
   it("is not Programmed if it is not accepted", () => {
@@ -104,9 +133,20 @@ describe("status of Gateways and routes", () => {
 
   it("tells of addresses and listeners, each with the generation that stands", () => {
     const status = statuses({ acknowledgement: { programmed: 7 } }).get("Gateway/n/g");
-    expect(status?.form === "Conditions" && status.fields).to.deep.include({ addresses: [{ type: "IPAddress", value: "10.0.0.1" }] });
-    const listeners = (status as { fields: { listeners: { name: string; conditions: Condition[] }[] } }).fields.listeners;
-    expect(listeners.map(({ name, conditions }) => [name, conditions.map(({ type, status: said, observedGeneration }) => `${type} ${said} ${observedGeneration!}`)])).to.deep.equal([
+    expect(status?.form === "Conditions" && status.fields).to.deep.include({
+      addresses: [{ type: "IPAddress", value: "10.0.0.1" }],
+    });
+    const listeners = (
+      status as unknown as { fields: { listeners: { name: string; conditions: Condition[] }[] } }
+    ).fields.listeners;
+    expect(
+      listeners.map(({ name, conditions }) => [
+        name,
+        conditions.map(
+          ({ type, status: said, observedGeneration }) => `${type} ${said} ${observedGeneration!}`,
+        ),
+      ]),
+    ).to.deep.equal([
       ["http", ["Accepted True 7", "Programmed True 7"]],
       ["bad", ["Accepted False 7", "Programmed False 7"]],
     ]);
@@ -118,11 +158,25 @@ describe("status of Gateways and routes", () => {
   });
 
   it("says nothing of a Gateway that was not translated", () => {
-    expect(statuses({ served: { gateway: { ...gateway({}), metadata: { name: "other", namespace: "n" } } as unknown as ServedGateway["gateway"] } }).has("Gateway/n/other")).to.equal(false);
+    expect(
+      statuses({
+        served: {
+          gateway: {
+            ...gateway({}),
+            metadata: { name: "other", namespace: "n" },
+          } as unknown as ServedGateway["gateway"],
+        },
+      }).has("Gateway/n/other"),
+    ).to.equal(false);
   });
 
   it("tells a route of its parents, if the route stands and is wanted", () => {
-    const route = { apiVersion: "gateway.networking.k8s.io/v1", kind: "HTTPRoute", metadata: { name: "r", namespace: "n", generation: 3 }, spec: {} };
+    const route = {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "HTTPRoute",
+      metadata: { name: "r", namespace: "n", generation: 3 },
+      spec: {},
+    };
     const routes = new Map([["n/r", route]]) as unknown as Desired["httpRoutes"];
     const status = statuses({ home: [route], routes }).get("HTTPRoute/n/r");
     expect(status?.form === "RouteParents" && status.parents).to.deep.equal([
@@ -130,7 +184,11 @@ describe("status of Gateways and routes", () => {
     ]);
     expect(statuses({ home: [], routes }).has("HTTPRoute/n/r")).to.equal(false);
     expect(statuses({ home: [route] }).has("HTTPRoute/n/r")).to.equal(false);
-    expect(statuses({ home: [{ ...route, metadata: { ...route.metadata, labels: ours } }], routes }).has("HTTPRoute/n/r")).to.equal(false);
+    expect(
+      statuses({ home: [{ ...route, metadata: { ...route.metadata, labels: ours } }], routes }).has(
+        "HTTPRoute/n/r",
+      ),
+    ).to.equal(false);
   });
 
   it("accepts GatewayClasses of our controller and no others", () => {
@@ -140,7 +198,9 @@ describe("status of Gateways and routes", () => {
       metadata: { name, generation: 1 },
       spec: { controllerName },
     });
-    const found = statuses({ home: [of("mc-wan", "mc-wan.l7mp.io/gateway-controller"), of("istio", "istio.io/x")] });
+    const found = statuses({
+      home: [of("mc-wan", "mc-wan.l7mp.io/gateway-controller"), of("istio", "istio.io/x")],
+    });
     expect([...found.keys()]).to.deep.equal(["GatewayClass/mc-wan"]);
   });
 });

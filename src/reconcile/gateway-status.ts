@@ -5,7 +5,13 @@
  * new; a controller that has just started takes nothing back.
  */
 import { reasons, types } from "../api/conditions.ts";
-import { objectKey, type Desired, type DesiredStatus, type ObjectKey, type ServedGateway } from "../model/desired.ts";
+import {
+  objectKey,
+  type Desired,
+  type DesiredStatus,
+  type ObjectKey,
+  type ServedGateway,
+} from "../model/desired.ts";
 import type { Acknowledgement, Acknowledgements, GatewayVerdict, Verdicts } from "../model/envoy-config.ts";
 import { keyOf, type Condition } from "../model/kube-object.ts";
 import { controllerName } from "../model/names.ts";
@@ -23,20 +29,35 @@ export interface GatewayStatusInput {
 }
 
 /** Statuses by object. An object that does not stand yet, or stands as somebody else's, gets none. */
-export function gatewayStatuses({ world, desired, translation, acknowledgements }: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
+export function gatewayStatuses({
+  world,
+  desired,
+  translation,
+  acknowledgements,
+}: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
   const statuses = new Map<ObjectKey, DesiredStatus>();
   const { verdicts } = translation;
   for (const [key, gatewayClass] of sortedEntries(world.home.GatewayClass)) {
     if (gatewayClass.spec.controllerName !== controllerName) continue;
-    const accepted = { status: "True", reason: reasons.Accepted, message: "mc-wan carries Gateways of this class." } as const;
+    const accepted = {
+      status: "True",
+      reason: reasons.Accepted,
+      message: "mc-wan carries Gateways of this class.",
+    } as const;
     const conditions = [condition(types.Accepted, accepted, gatewayClass.metadata.generation)];
-    statuses.set(objectKey("GatewayClass", key), { kind: "GatewayClass", key, form: "Conditions", conditions });
+    statuses.set(objectKey("GatewayClass", key), {
+      kind: "GatewayClass",
+      key,
+      form: "Conditions",
+      conditions,
+    });
   }
   for (const served of desired.gateways) {
     const key = keyOf(served.gateway.metadata);
     const standing = world.home.Gateway.get(key);
     const verdict = verdicts.gateways.get(key);
-    if (standing === undefined || verdict === undefined || isOurs(standing) !== (served.pooled !== undefined)) continue;
+    if (standing === undefined || verdict === undefined || isOurs(standing) !== (served.pooled !== undefined))
+      continue;
     statuses.set(
       objectKey("Gateway", key),
       gatewayStatus(key, { served, standing, verdict, acknowledgement: acknowledgements.get(key) ?? {} }),
@@ -66,7 +87,10 @@ interface GatewayParts {
   readonly acknowledgement: Acknowledgement;
 }
 
-function gatewayStatus(key: string, { served, standing, verdict, acknowledgement }: GatewayParts): DesiredStatus {
+function gatewayStatus(
+  key: string,
+  { served, standing, verdict, acknowledgement }: GatewayParts,
+): DesiredStatus {
   const { generation } = standing.metadata;
   const acceptedHere = isTrue(verdict.conditions, types.Accepted);
   const said = programmed(acknowledgement, {
@@ -79,9 +103,14 @@ function gatewayStatus(key: string, { served, standing, verdict, acknowledgement
     kind: "Gateway",
     key,
     form: "Conditions",
-    conditions: [...verdict.conditions.map((words) => observed(words, generation)), condition(types.Programmed, said, generation)],
+    conditions: [
+      ...verdict.conditions.map((words) => observed(words, generation)),
+      condition(types.Programmed, said, generation),
+    ],
     fields: {
-      ...(served.addresses.length === 0 ? {} : { addresses: served.addresses.map((value) => ({ type: "IPAddress", value })) }),
+      ...(served.addresses.length === 0
+        ? {}
+        : { addresses: served.addresses.map((value) => ({ type: "IPAddress", value })) }),
       listeners: verdict.listeners.map(({ name, attachedRoutes, supportedKinds, conditions }) => ({
         name,
         attachedRoutes,
@@ -95,7 +124,11 @@ function gatewayStatus(key: string, { served, standing, verdict, acknowledgement
   };
 }
 
-const notAccepted: Finding = { status: "False", reason: reasons.Invalid, message: "What is not accepted is not programmed." };
+const notAccepted: Finding = {
+  status: "False",
+  reason: reasons.Invalid,
+  message: "What is not accepted is not programmed.",
+};
 
 function programmed(
   { programmed: acknowledged, refused }: Acknowledgement,
@@ -112,14 +145,29 @@ function programmed(
   },
 ): Finding {
   if (!accepted) return notAccepted;
-  if (refused !== undefined) return { status: "False", reason: reasons.Invalid, message: `Envoy refused the configuration: ${refused}` };
-  if (addresses.length === 0) return { status: "False", reason: reasons.AddressNotAssigned, message: "The Gateway has no address yet." };
+  if (refused !== undefined)
+    return {
+      status: "False",
+      reason: reasons.Invalid,
+      message: `Envoy refused the configuration: ${refused}`,
+    };
+  if (addresses.length === 0)
+    return {
+      status: "False",
+      reason: reasons.AddressNotAssigned,
+      message: "The Gateway has no address yet.",
+    };
   const stood = before.some(
-    ({ type, status, observedGeneration }) => type === types.Programmed && status === "True" && observedGeneration === generation,
+    ({ type, status, observedGeneration }) =>
+      type === types.Programmed && status === "True" && observedGeneration === generation,
   );
   return acknowledged === generation || stood
     ? { status: "True", reason: reasons.Programmed, message: "An Envoy has acknowledged the configuration." }
-    : { status: "False", reason: reasons.Pending, message: "No Envoy has acknowledged the configuration yet." };
+    : {
+        status: "False",
+        reason: reasons.Pending,
+        message: "No Envoy has acknowledged the configuration yet.",
+      };
 }
 
 const isTrue = (conditions: readonly Condition[], type: string): boolean =>

@@ -4,7 +4,7 @@
  */
 import { reasons } from "../api/conditions.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import { shadowName } from "../model/names.ts";
+import { dummyNamespace, shadowName } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import { nameDummies, plainNames, type NamedDummies } from "./dummy-services.ts";
@@ -12,6 +12,7 @@ import type { HomeExport } from "./exports.ts";
 import { home } from "./gateway-directory.ts";
 import type { Import } from "./import-side.ts";
 import { clusterName, membersOf, mergeExports, type Member, type Merged } from "./imports.ts";
+import { isOurs } from "./owners.ts";
 import { carriageOf } from "./protocols.ts";
 import { pathOf } from "./shadow-services.ts";
 import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
@@ -30,36 +31,80 @@ export class ImportGatherer {
   readonly #ofPeers = new KeyedMemo<ReadonlyMap<string, Member>>();
   readonly #merged = new KeyedMemo<Merged | undefined>();
   readonly #plain = new KeyedMemo<ReturnType<typeof plainNames>>();
-  readonly #named = new KeyedMemo<NamedDummies>();
+  readonly #allNames = new KeyedMemo<ReadonlyMap<string, NamedDummies>>();
+  readonly #foreign = new KeyedMemo<string>();
+  readonly #named = new Map<
+    string,
+    { readonly from: NamedDummies; readonly wording: string; readonly value: NamedDummies }
+  >();
   readonly #imports = new KeyedMemo<Import>();
 
   /** All imports of a World; `exports` are those of home, by key. */
   gather(world: World, exports: ReadonlyMap<string, HomeExport>, policies: PolicySet): Gathered {
     const merged = this.#mergeAll(world, exports);
-    const dummies = nameDummies(
-      [...merged]
-        .sort(([, a], [, b]) => byPrecedence(a, b, world.homeId))
-        .map(([key, { service }]) => ({
-          key,
-          service,
-          plain: this.#plain.get(key, [policies], () => plainNames(service, policies)),
-        })),
-      world.home.Service,
-    );
+    const dummies = this.#nameAll(world, merged, policies);
     const imports: Import[] = [];
     for (const [key, service] of [...merged].sort(([a], [b]) => compare(a, b))) {
       const namespace = world.home.Namespace.get(service.service.namespace);
       const names = dummies.get(key);
-      if (namespace === undefined || namespace.metadata.deletionTimestamp !== undefined || names === undefined) continue;
-      imports.push(this.#import(key, { world, merged: service, policies, names, homeExport: exports.get(key) }));
+      if (
+        namespace === undefined ||
+        namespace.metadata.deletionTimestamp !== undefined ||
+        names === undefined
+      )
+        continue;
+      imports.push(
+        this.#import(key, { world, merged: service, policies, names, homeExport: exports.get(key) }),
+      );
     }
     this.#own.endPass();
     this.#ofPeers.endPass();
     this.#merged.endPass();
-    this.#plain.endPass();
-    this.#named.endPass();
+    for (const key of this.#named.keys()) if (!merged.has(key)) this.#named.delete(key);
+    this.#allNames.endPass();
+    this.#foreign.endPass();
     this.#imports.endPass();
     return { merged, imports };
+  }
+
+  /** Names only change when services come or go, their precedence changes, or a Service that is not ours has come or gone. */
+  #nameAll(
+    world: World,
+    merged: ReadonlyMap<string, Merged>,
+    policies: PolicySet,
+  ): ReadonlyMap<string, NamedDummies> {
+    const foreign = this.#foreign.get("", [world.home.Service], () => foreignDummies(world.home.Service));
+    const ranks = [...merged.values()].map((service) => service.exportedAtMs);
+    const dependencies = [
+      policies,
+      world.homeId,
+      foreign,
+      ...merged.keys(),
+      ...ranks,
+      ...oldestClusters(merged),
+    ];
+    return this.#allNames.get("", dependencies, () =>
+      nameDummies(
+        [...merged]
+          .sort(([, a], [, b]) => byPrecedence(a, b, world.homeId))
+          .map(([key, { service }]) => ({
+            key,
+            service,
+            plain: this.#plain.get(key, [policies], () => plainNames(service, policies)),
+          })),
+        world.home.Service,
+      ),
+    );
+  }
+
+  /** The same object while a service's names are the same, even where all were named anew. */
+  #sameNames(key: string, names: NamedDummies): NamedDummies {
+    const known = this.#named.get(key);
+    if (known?.from === names) return known.value;
+    const wording = JSON.stringify([...names.names, names.renamed, names.taken]);
+    const value = known?.wording === wording ? known.value : names;
+    this.#named.set(key, { from: names, wording, value });
+    return value;
   }
 
   #mergeAll(world: World, exports: ReadonlyMap<string, HomeExport>): Map<string, Merged> {
@@ -70,16 +115,26 @@ export class ImportGatherer {
       else list.push(member);
     };
     for (const [key, { advertisement }] of exports) {
-      if (advertisement !== undefined) add(key, this.#own.get(key, [advertisement], () => ({ cluster: home, spec: advertisement })));
+      if (advertisement !== undefined)
+        add(
+          key,
+          this.#own.get(key, [advertisement], () => ({ cluster: home, spec: advertisement })),
+        );
     }
     for (const peer of world.peers) {
-      const dependencies = [peer.state === "Synced" || peer.state === "Stale", peer.objects.ServiceAdvertisement];
-      for (const [key, member] of this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer))) add(key, member);
+      const dependencies = [
+        peer.state === "Synced" || peer.state === "Stale",
+        peer.objects.ServiceAdvertisement,
+      ];
+      for (const [key, member] of this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer)))
+        add(key, member);
     }
     const result = new Map<string, Merged>();
     for (const [key, members] of byService) {
       // Members keep their identity and their order: home, then the peers by id.
-      const merged = this.#merged.get(key, [world.homeId, ...members], () => mergeExports(key, members, world.homeId));
+      const merged = this.#merged.get(key, [world.homeId, ...members], () =>
+        mergeExports(key, members, world.homeId),
+      );
       if (merged !== undefined) result.set(key, merged);
     }
     return result;
@@ -96,8 +151,7 @@ export class ImportGatherer {
     },
   ): Import {
     const { world, merged, policies, homeExport } = parts;
-    const wording = [...parts.names.names.entries(), ["renamed"], parts.names.renamed, ["taken"], parts.names.taken].join(" ");
-    const dummies = this.#named.get(key, [wording], () => parts.names);
+    const dummies = this.#sameNames(key, parts.names);
     const found = world.home.ServiceImport.get(key);
     const rules = found?.metadata.deletionTimestamp === undefined ? found : undefined;
     return this.#imports.get(key, [merged, rules, policies, dummies, homeExport?.choice], () => {
@@ -117,14 +171,31 @@ export class ImportGatherer {
   }
 }
 
+/** Names of Services in the dummies' namespace that are somebody else's. */
+function foreignDummies(services: World["home"]["Service"]): string {
+  const names: string[] = [];
+  for (const [key, service] of services)
+    if (service.metadata.namespace === dummyNamespace && !isOurs(service)) names.push(key);
+  return names.sort(compare).join();
+}
+
+function oldestClusters(merged: ReadonlyMap<string, Merged>): unknown[] {
+  return [...merged.values()].map(({ members: [oldest] }) => oldest.cluster);
+}
+
 /** The oldest export's policy; closed if it has none or this cluster doesn't accept it. */
 function choiceOf(
   merged: Merged,
-  { policies, homeExport, world }: { readonly policies: PolicySet; readonly homeExport: HomeExport | undefined; readonly world: World },
+  {
+    policies,
+    homeExport,
+    world,
+  }: { readonly policies: PolicySet; readonly homeExport: HomeExport | undefined; readonly world: World },
 ): PolicyChoice {
   const { cluster } = merged.members[0];
   const { wanPolicy } = merged.oldest;
-  if (wanPolicy !== undefined) return policies.accepted.has(wanPolicy) ? { policy: wanPolicy } : policyByName(policies, wanPolicy);
+  if (wanPolicy !== undefined)
+    return policies.accepted.has(wanPolicy) ? { policy: wanPolicy } : policyByName(policies, wanPolicy);
   if (cluster === home && homeExport !== undefined) return homeExport.choice;
   return {
     problem: {

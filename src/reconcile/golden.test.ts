@@ -33,7 +33,9 @@ function reversed(file: Case): Case {
     ...file,
     ...(file.home && { home: [...file.home].reverse() }),
     ...(file.peers && {
-      peers: [...file.peers].reverse().map((peer) => ({ ...peer, ...(peer.objects && { objects: [...peer.objects].reverse() }) })),
+      peers: [...file.peers]
+        .reverse()
+        .map((peer) => ({ ...peer, ...(peer.objects && { objects: [...peer.objects].reverse() }) })),
     }),
   };
 }
@@ -44,7 +46,13 @@ function shown(desired: Desired, showPools: boolean): unknown {
   const isPool = ({ kind, object }: { kind: string; object: KubeObject }): boolean =>
     object.metadata.namespace === systemNamespace && kind !== "GatewayAdvertisement";
   return {
-    objects: sorted(new Map([...desired.objects].filter(([, entry]) => showPools || !isPool(entry)).map(([key, { object }]) => [key, object]))),
+    objects: sorted(
+      new Map(
+        [...desired.objects]
+          .filter(([, entry]) => showPools || !isPool(entry))
+          .map(([key, { object }]) => [key, object]),
+      ),
+    ),
     statuses: sorted(desired.statuses),
     gateways: desired.gateways.map(({ gateway, ...rest }) => ({ gateway: keyOf(gateway.metadata), ...rest })),
     httpRoutes: [...desired.httpRoutes.keys()].sort(),
@@ -54,21 +62,36 @@ function shown(desired: Desired, showPools: boolean): unknown {
 }
 
 const written = (desired: Desired, file: Case): string =>
-  stringify(shown(desired, file.showPools === true), { sortMapEntries: true, lineWidth: 0, aliasDuplicateObjects: false });
+  stringify(shown(desired, file.showPools === true), {
+    sortMapEntries: true,
+    lineWidth: 0,
+    aliasDuplicateObjects: false,
+  });
 
 /** The World after everything was applied, as an apiserver would have it. */
 function applied(file: Case, world: World, desired: Desired): Case {
   const managed = "app.kubernetes.io/managed-by";
   const kept = (file.home ?? []).filter((object) => object.metadata.labels?.[managed] !== "mc-wan");
-  const ofFile = new Map((file.home ?? []).map((object) => [objectKey(kindOf(object), keyOf(object.metadata)), object]));
+  const ofFile = new Map(
+    (file.home ?? []).map((object) => [objectKey(kindOf(object), keyOf(object.metadata)), object]),
+  );
   let nextIp = 1;
   const ours = [...desired.objects].map(([key, { kind, object }]): KubeObject => {
     const standing = ofFile.get(key);
-    const metadata = { ...object.metadata, uid: standing?.metadata.uid ?? `uid of ${key}`, generation: standing?.metadata.generation ?? 1 };
+    const metadata = {
+      ...object.metadata,
+      uid: standing?.metadata.uid ?? `uid of ${key}`,
+      generation: standing?.metadata.generation ?? 1,
+    };
     if (kind !== "Service") return { ...object, metadata };
     const before = (standing?.["spec"] as { clusterIPs?: string[] } | undefined)?.clusterIPs;
-    const clusterIPs = before ?? (object["spec"] as { clusterIPs?: string[] }).clusterIPs ?? [`10.96.200.${nextIp++}`];
-    return { ...object, metadata, spec: { ...(object["spec"] as object), clusterIP: clusterIPs[0], clusterIPs } };
+    const clusterIPs = before ??
+      (object["spec"] as { clusterIPs?: string[] }).clusterIPs ?? [`10.96.200.${nextIp++}`];
+    return {
+      ...object,
+      metadata,
+      spec: { ...(object["spec"] as object), clusterIP: clusterIPs[0], clusterIPs },
+    };
   });
   expect(world.homeId).to.equal(file.homeId);
   return { ...file, home: [...kept, ...ours] };
@@ -90,21 +113,25 @@ describe("reconcile, by example", () => {
 
     it(`${name}: the order of lists does not matter`, () => {
       const file = read(name);
-      expect(written(createReconcile()(worldFrom(reversed(file))), file)).to.equal(written(createReconcile()(worldFrom(file)), file));
+      expect(written(createReconcile()(worldFrom(reversed(file))), file)).to.equal(
+        written(createReconcile()(worldFrom(file)), file),
+      );
     });
 
     it(`${name}: a second pass gives the same objects again`, () => {
       const reconcile = createReconcile();
       const world = worldFrom(read(name));
       const [first, second] = [reconcile(world), reconcile(world)];
-      for (const [key, { object }] of first.objects) expect(second.objects.get(key)?.object, key).to.equal(object);
+      for (const [key, { object }] of first.objects)
+        expect(second.objects.get(key)?.object, key).to.equal(object);
       first.gateways.forEach((served, index) => {
         expect(second.gateways[index]).to.equal(served);
       });
       for (const [key, backend] of first.wanBackends) expect(second.wanBackends.get(key)).to.equal(backend);
     });
 
-    it(`${name}: once applied, nothing more is written, and a restart writes nothing`, () => {
+    it(`${name}: once applied, nothing more is written, and a restart writes nothing`, function () {
+      this.timeout(10_000);
       const reconcile = createReconcile();
       let file = read(name);
       let desired = reconcile(worldFrom(file));
@@ -116,20 +143,27 @@ describe("reconcile, by example", () => {
       const objects = (from: Desired): unknown => (shown(from, true) as { objects: unknown }).objects;
       expect(objects(reconcile(worldFrom(again)))).to.deep.equal(objects(desired));
       // What Envoys listen to is unknown to a controller that has just started.
-      expect(objects(createReconcile()(worldFrom({ ...again, listening: {} })))).to.deep.equal(objects(desired));
+      expect(objects(createReconcile()(worldFrom({ ...again, listening: {} })))).to.deep.equal(
+        objects(desired),
+      );
     });
   }
 
-  it("forgets nothing wrong: one reconcile that sees all Worlds in turn says what fresh ones say", () => {
+  it("forgets nothing wrong: one reconcile that sees all Worlds in turn says what fresh ones say", function () {
+    this.timeout(30_000);
     const reconcile = createReconcile();
     for (const name of [...names, ...names.toReversed()]) {
       const file = read(name);
-      expect(written(reconcile(worldFrom(file)), file), name).to.equal(readFileSync(new URL(`${name}.out.yaml`, dir), "utf8"));
+      expect(written(reconcile(worldFrom(file)), file), name).to.equal(
+        readFileSync(new URL(`${name}.out.yaml`, dir), "utf8"),
+      );
     }
   });
 
   it("has an input for every output", () => {
-    const orphans = readdirSync(dir).filter((name) => name.endsWith(".out.yaml") && !names.includes(name.slice(0, -".out.yaml".length)));
+    const orphans = readdirSync(dir).filter(
+      (name) => name.endsWith(".out.yaml") && !names.includes(name.slice(0, -".out.yaml".length)),
+    );
     expect(orphans).to.deep.equal([]);
   });
 });

@@ -27,7 +27,11 @@ export interface TranslatedRules {
 }
 
 /** One rule for everything, to one backend that exists: no L7 ServiceImport. */
-export function defaultRule(backend: { readonly ref: RouteRef; readonly hostname: string; readonly servicePort: number }): RouteRule {
+export function defaultRule(backend: {
+  readonly ref: RouteRef;
+  readonly hostname: string;
+  readonly servicePort: number;
+}): RouteRule {
   return { matches: [{ path: anyPath }], backendRefs: [wanBackendRef(backend, 1, [])] };
 }
 
@@ -42,7 +46,8 @@ const anyPath = { type: "PathPrefix" as const, value: "/" };
 /** Translates all rules for the port of the service that `context` names. */
 export function translateRules(rules: readonly HTTPRule[], context: RefContext): TranslatedRules {
   const unreadable = rules.flatMap((rule, index) => matchProblems(rule, index));
-  if (unreadable.length > 0) return { rules: [closedRule(context.service.name)], refusals: unreadable, unresolved: [] };
+  if (unreadable.length > 0)
+    return { rules: [closedRule(context.service.name)], refusals: unreadable, unresolved: [] };
   const refusals: Problem[] = [];
   const unresolved: Problem[] = [];
   const translated = rules.map((rule, index): RouteRule => {
@@ -55,7 +60,10 @@ export function translateRules(rules: readonly HTTPRule[], context: RefContext):
     }
     const mirrors = mirrorFilters(rule, context);
     unresolved.push(...mirrors.unresolved);
-    const filters = [...(rule.filters ?? []).filter(({ type }) => type !== "RequestMirror"), ...mirrors.filters] as RouteFilter[];
+    const filters = [
+      ...(rule.filters ?? []).filter(({ type }) => type !== "RequestMirror"),
+      ...mirrors.filters,
+    ] as RouteFilter[];
     const body = {
       ...head,
       ...(filters.length === 0 ? {} : { filters }),
@@ -63,13 +71,18 @@ export function translateRules(rules: readonly HTTPRule[], context: RefContext):
     };
     if (filters.some(({ type }) => type === "RequestRedirect")) return body;
     const backends = backendRefs(rule, context);
-    unresolved.push(...backends.unresolved.map(({ reason, message }) => ({ reason, message: `${where}: ${message}` })));
+    unresolved.push(
+      ...backends.unresolved.map(({ reason, message }) => ({ reason, message: `${where}: ${message}` })),
+    );
     return { ...body, backendRefs: backends.refs };
   });
   return { rules: translated, refusals, unresolved };
 }
 
-function backendRefs(rule: HTTPRule, context: RefContext): { refs: RouteBackendRef[]; unresolved: Problem[] } {
+function backendRefs(
+  rule: HTTPRule,
+  context: RefContext,
+): { refs: RouteBackendRef[]; unresolved: Problem[] } {
   const unresolved: Problem[] = [];
   const refs = (rule.backendRefs ?? []).map((ref): RouteBackendRef => {
     const resolution = resolveBackendRef(ref, context);
@@ -85,14 +98,21 @@ function backendRefs(rule: HTTPRule, context: RefContext): { refs: RouteBackendR
       : wanBackendRef({ ref: resolution.ref, hostname, servicePort }, weight, ref.filters ?? []);
   });
   if (refs.length === 0) {
-    unresolved.push({ reason: reasons.BackendNotFound, message: "has no backendRefs, so its requests are answered with 500. Name a backend." });
+    unresolved.push({
+      reason: reasons.BackendNotFound,
+      message: "has no backendRefs, so its requests are answered with 500. Name a backend.",
+    });
     refs.push({ ...unresolvable(context.service.name), weight: 1 });
   }
   return { refs, unresolved };
 }
 
 function wanBackendRef(
-  { ref, hostname, servicePort }: { readonly ref: RouteRef; readonly hostname: string; readonly servicePort: number },
+  {
+    ref,
+    hostname,
+    servicePort,
+  }: { readonly ref: RouteRef; readonly hostname: string; readonly servicePort: number },
   weight: number,
   filters: readonly HTTPFilter[],
 ): RouteBackendRef {
@@ -100,7 +120,11 @@ function wanBackendRef(
 }
 
 /** A backendRef's own filters with the host rewrite and the port header merged in: a filter's type may stand only once. */
-function mergedFilters(own: readonly HTTPFilter[], hostname: string, servicePort: number | undefined): RouteFilter[] {
+function mergedFilters(
+  own: readonly HTTPFilter[],
+  hostname: string,
+  servicePort: number | undefined,
+): RouteFilter[] {
   const headers = own.find(({ type }) => type === "RequestHeaderModifier")?.requestHeaderModifier;
   const path = own.find(({ type }) => type === "URLRewrite")?.urlRewrite?.path;
   const portSet = servicePort === undefined ? [] : [{ name: portHeader, value: String(servicePort) }];
@@ -109,14 +133,22 @@ function mergedFilters(own: readonly HTTPFilter[], hostname: string, servicePort
     { type: "URLRewrite", urlRewrite: { hostname, ...(path === undefined ? {} : { path }) } },
     ...(headers === undefined && set.length === 0
       ? []
-      : [{ type: "RequestHeaderModifier", requestHeaderModifier: { ...headers, ...(set.length === 0 ? {} : { set }) } }]),
+      : [
+          {
+            type: "RequestHeaderModifier",
+            requestHeaderModifier: { ...headers, ...(set.length === 0 ? {} : { set }) },
+          },
+        ]),
     ...own.filter(({ type }) => type === "ResponseHeaderModifier"),
   ];
   return merged as RouteFilter[];
 }
 
 /** Mirrors go to Services of this namespace only: over the WAN they would need a host of their own, which no mirror can have. */
-function mirrorFilters(rule: HTTPRule, context: RefContext): { filters: HTTPFilter[]; unresolved: Problem[] } {
+function mirrorFilters(
+  rule: HTTPRule,
+  context: RefContext,
+): { filters: HTTPFilter[]; unresolved: Problem[] } {
   const filters: HTTPFilter[] = [];
   const unresolved: Problem[] = [];
   for (const filter of rule.filters ?? []) {
@@ -128,7 +160,8 @@ function mirrorFilters(rule: HTTPRule, context: RefContext): { filters: HTTPFilt
         reason: reasons.UnsupportedFilter,
         message: `RequestMirror to "${filter.requestMirror.backendRef.name}" would cross the WAN, which is not supported. Mirror to a Service of this namespace.`,
       });
-    } else filters.push({ ...filter, requestMirror: { ...filter.requestMirror, backendRef: resolution.ref } });
+    } else
+      filters.push({ ...filter, requestMirror: { ...filter.requestMirror, backendRef: resolution.ref } });
   }
   return { filters, unresolved };
 }
@@ -137,8 +170,12 @@ function matchesOf(rule: HTTPRule): NonNullable<RouteRule["matches"]> {
   const matches = rule.matches === undefined || rule.matches.length === 0 ? [{}] : rule.matches;
   return matches.map(({ path, headers = [], queryParams = [], method }: HTTPMatch) => ({
     path: { type: path?.type ?? "PathPrefix", value: path?.value ?? "/" },
-    ...(headers.length === 0 ? {} : { headers: headers.map((header) => ({ ...header, type: header.type ?? "Exact" })) }),
-    ...(queryParams.length === 0 ? {} : { queryParams: queryParams.map((param) => ({ ...param, type: param.type ?? "Exact" })) }),
+    ...(headers.length === 0
+      ? {}
+      : { headers: headers.map((header) => ({ ...header, type: header.type ?? "Exact" })) }),
+    ...(queryParams.length === 0
+      ? {}
+      : { queryParams: queryParams.map((param) => ({ ...param, type: param.type ?? "Exact" })) }),
     ...(method === undefined ? {} : { method }),
   }));
 }
@@ -182,7 +219,9 @@ function filterProblems(rule: HTTPRule, where: string): Problem[] {
     });
   }
   const names = all.flatMap(({ requestHeaderModifier }) => changedHeaders(requestHeaderModifier));
-  const forbidden = names.find((name) => name === "host" || name.startsWith(":") || name.startsWith("x-mc-wan-"));
+  const forbidden = names.find(
+    (name) => name === "host" || name.startsWith(":") || name.startsWith("x-mc-wan-"),
+  );
   if (forbidden !== undefined) {
     problems.push({
       reason: reasons.HostRewrite,

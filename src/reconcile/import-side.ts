@@ -91,7 +91,14 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
   const policy = "policy" in imported.choice ? imported.choice.policy : undefined;
   if (mcsOwner !== undefined) {
     objects.push(
-      ...mcsSlices({ service, merged, policy, directory: around.directory, homeId: around.homeId, owner: mcsOwner }),
+      ...mcsSlices({
+        service,
+        merged,
+        policy,
+        directory: around.directory,
+        homeId: around.homeId,
+        owner: mcsOwner,
+      }),
     );
   }
   if (merged.type === "Headless") return { objects, routes: [], refusals: [], unresolved: [] };
@@ -136,7 +143,10 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
     addresses: lost ? [] : ips,
     owner,
   });
-  objects.push(desired("Gateway", egress.gateway.gateway), ...egress.routes.map((route) => desired("HTTPRoute", route)));
+  objects.push(
+    desired("Gateway", egress.gateway.gateway),
+    ...egress.routes.map((route) => desired("HTTPRoute", route)),
+  );
   const { gateway, routes, refusals, unresolved } = egress;
   return { objects, gateway, routes, refusals, unresolved, ...ipChanged };
 }
@@ -145,10 +155,21 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
  * Whether traffic goes past the egress gateway now. On the way from Direct to Gateway it does until an Envoy listens at
  * the new container port, unless none could: a client's request must not meet a port without a listener.
  */
-function goesDirect(imported: Import, around: ImportSurroundings, shadow: ObjectTypes["Service"] | undefined): boolean {
+function goesDirect(
+  imported: Import,
+  around: ImportSurroundings,
+  shadow: ObjectTypes["Service"] | undefined,
+): boolean {
   if (imported.path === "Direct") return true;
   const [port, second] = imported.httpPorts;
-  if (shadow === undefined || port === undefined || second !== undefined || "problem" in imported.choice || !around.poolReady) return false;
+  if (
+    shadow === undefined ||
+    port === undefined ||
+    second !== undefined ||
+    "problem" in imported.choice ||
+    !around.poolReady
+  )
+    return false;
   const wasDirect =
     (shadow.spec?.ports ?? []).length === 1 &&
     shadow.spec?.ports?.[0]?.port === port.port &&
@@ -165,7 +186,10 @@ function targetsOf(
   if (directPolicy === undefined) {
     const target = around.containerPorts.get(port.port);
     const pods = around.listening.get(port.port) ?? [];
-    return { ...words, targets: target === undefined ? [] : pods.map(({ address }) => ({ address, port: target })) };
+    return {
+      ...words,
+      targets: target === undefined ? [] : pods.map(({ address }) => ({ address, port: target })),
+    };
   }
   const targets = imported.merged.members.flatMap((member) =>
     readyCount(member) > 0 ? around.directory.find(member.cluster, member.spec.pool, directPolicy) : [],
@@ -173,10 +197,16 @@ function targetsOf(
   return { ...words, targets };
 }
 
-function mcsImport({ service, merged }: Import, ips: readonly string[], owner: OwnerReference | undefined): DesiredObject {
+function mcsImport(
+  { service, merged }: Import,
+  ips: readonly string[],
+  owner: OwnerReference | undefined,
+): DesiredObject {
   const { labels: exportedLabels = {}, annotations = {} } = merged.oldest;
   // An exporter must not be able to make our object look like somebody else's, or like another service's.
-  const foreign = Object.entries(exportedLabels).filter(([key]) => !Object.values<string>(labels).includes(key));
+  const foreign = Object.entries(exportedLabels).filter(
+    ([key]) => !Object.values<string>(labels).includes(key),
+  );
   return desired("McsServiceImport", {
     ...typeOf("McsServiceImport"),
     metadata: metadataOf({

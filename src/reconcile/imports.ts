@@ -55,7 +55,11 @@ export function membersOf(peer: Peer): ReadonlyMap<string, Member> {
 }
 
 /** Merges the exports of the service `key`. `homeId` only serves to break ties and to name the cluster. */
-export function mergeExports(key: string, unsorted: readonly Member[], homeId: ClusterId | undefined): Merged | undefined {
+export function mergeExports(
+  key: string,
+  unsorted: readonly Member[],
+  homeId: ClusterId | undefined,
+): Merged | undefined {
   const [first, ...rest] = [...unsorted].sort(
     (a, b) =>
       momentOf(a.spec.exportTime) - momentOf(b.spec.exportTime) ||
@@ -67,10 +71,17 @@ export function mergeExports(key: string, unsorted: readonly Member[], homeId: C
   const conflicts: Problem[] = [];
   const total = members.length;
   const oldestCluster = clusterName(first.cluster, homeId);
-  const check = (reason: string, words: { what: string; of: (spec: ServiceAdvertisementSpec) => string }): void => {
+  const check = (
+    reason: string,
+    words: { what: string; of: (spec: ServiceAdvertisementSpec) => string },
+  ): void => {
     const used = words.of(first.spec);
     const others = members.filter((member) => words.of(member.spec) !== used).length;
-    if (others > 0) conflicts.push({ reason, message: conflictMessage(words.what, { used, oldestCluster, others, total }) });
+    if (others > 0)
+      conflicts.push({
+        reason,
+        message: conflictMessage(words.what, { used, oldestCluster, others, total }),
+      });
   };
   if (disagree > 0) {
     conflicts.push({
@@ -79,16 +90,31 @@ export function mergeExports(key: string, unsorted: readonly Member[], homeId: C
     });
   }
   check(reasons.TypeConflict, { what: "type", of: (spec) => spec.type });
-  check(reasons.SessionAffinityConflict, { what: "session affinity", of: (spec) => spec.sessionAffinity ?? "None" });
+  check(reasons.SessionAffinityConflict, {
+    what: "session affinity",
+    of: (spec) => spec.sessionAffinity ?? "None",
+  });
   check(reasons.SessionAffinityConfigConflict, {
     what: "session affinity config",
     of: (spec) => String(spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? "none"),
   });
-  check(reasons.InternalTrafficPolicyConflict, { what: "internal traffic policy", of: (spec) => spec.internalTrafficPolicy ?? "Cluster" });
-  check(reasons.TrafficDistributionConflict, { what: "traffic distribution", of: (spec) => spec.trafficDistribution ?? "none" });
+  check(reasons.InternalTrafficPolicyConflict, {
+    what: "internal traffic policy",
+    of: (spec) => spec.internalTrafficPolicy ?? "Cluster",
+  });
+  check(reasons.TrafficDistributionConflict, {
+    what: "traffic distribution",
+    of: (spec) => spec.trafficDistribution ?? "none",
+  });
   check(reasons.LabelsConflict, { what: "exported labels", of: (spec) => mapWords(spec.labels) });
-  check(reasons.AnnotationsConflict, { what: "exported annotations", of: (spec) => mapWords(spec.annotations) });
-  check(reasons.IPFamilyConflict, { what: "IP families", of: (spec) => [...spec.ipFamilies].sort(compare).join(",") });
+  check(reasons.AnnotationsConflict, {
+    what: "exported annotations",
+    of: (spec) => mapWords(spec.annotations),
+  });
+  check(reasons.IPFamilyConflict, {
+    what: "IP families",
+    of: (spec) => [...spec.ipFamilies].sort(compare).join(","),
+  });
   check(reasons.WANPolicyConflict, { what: "WAN policy", of: (spec) => spec.wanPolicy ?? "none" });
   const [namespace = "", name = ""] = key.split("/");
   return {
@@ -102,7 +128,15 @@ export function mergeExports(key: string, unsorted: readonly Member[], homeId: C
   };
 }
 
-function conflictMessage(what: string, { used, oldestCluster, others, total }: { used: string; oldestCluster: string; others: number; total: number }): string {
+function conflictMessage(
+  what: string,
+  {
+    used,
+    oldestCluster,
+    others,
+    total,
+  }: { used: string; oldestCluster: string; others: number; total: number },
+): string {
   return `Conflicting ${what}. Using ${JSON.stringify(used)} from oldest service export in "${oldestCluster}". ${others}/${total} clusters disagree.`;
 }
 
@@ -125,17 +159,22 @@ function mergePorts(members: readonly Member[]): { ports: AdvertisedPort[]; disa
   for (const { spec } of members) {
     for (const port of spec.ports) {
       const clash = union.some(
-        (known) => (known.name ?? "") === (port.name ?? "") || (known.protocol === port.protocol && known.port === port.port),
+        (known) =>
+          (known.name ?? "") === (port.name ?? "") ||
+          (known.protocol === port.protocol && known.port === port.port),
       );
       if (!clash) union.push(port);
     }
   }
-  const words = (port: AdvertisedPort): string => [port.name ?? "", port.protocol, port.port, port.appProtocol ?? ""].join("/");
+  const words = (port: AdvertisedPort): string =>
+    [port.name ?? "", port.protocol, port.port, port.appProtocol ?? ""].join("/");
   const all = union.map(words).sort(compare).join();
   const disagree = members.filter(({ spec }) => spec.ports.map(words).sort(compare).join() !== all).length;
   const ports = union
     .sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol))
-    .map((port) => (port.name === undefined && union.length > 1 ? { ...port, name: `port-${port.port}` } : port));
+    .map((port) =>
+      port.name === undefined && union.length > 1 ? { ...port, name: `port-${port.port}` } : port,
+    );
   return { ports, disagree };
 }
 
@@ -144,18 +183,20 @@ export function mcsSpec(merged: Merged, ips: readonly string[]): McsServiceImpor
   const { oldest } = merged;
   return {
     type: merged.type,
-    ports: merged.ports.map(
-      (port): McsServicePort => ({
-        ...(port.name === undefined ? {} : { name: port.name }),
-        protocol: port.protocol,
-        port: port.port,
-        ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
-      }),
-    ),
+    ports: merged.ports.map((port): McsServicePort => ({
+      ...(port.name === undefined ? {} : { name: port.name }),
+      protocol: port.protocol,
+      port: port.port,
+      ...(port.appProtocol === undefined ? {} : { appProtocol: port.appProtocol }),
+    })),
     ...(merged.type === "Headless" || ips.length === 0 ? {} : { ips, ipFamilies: ["IPv4" as const] }),
     ...(oldest.sessionAffinity === undefined ? {} : { sessionAffinity: oldest.sessionAffinity }),
-    ...(oldest.sessionAffinityConfig === undefined ? {} : { sessionAffinityConfig: oldest.sessionAffinityConfig }),
-    ...(oldest.internalTrafficPolicy === undefined ? {} : { internalTrafficPolicy: oldest.internalTrafficPolicy }),
+    ...(oldest.sessionAffinityConfig === undefined
+      ? {}
+      : { sessionAffinityConfig: oldest.sessionAffinityConfig }),
+    ...(oldest.internalTrafficPolicy === undefined
+      ? {}
+      : { internalTrafficPolicy: oldest.internalTrafficPolicy }),
     ...(oldest.trafficDistribution === undefined ? {} : { trafficDistribution: oldest.trafficDistribution }),
   };
 }

@@ -21,7 +21,12 @@ import { importSide, type Import, type ImportSide } from "./import-side.ts";
 import { proxySlices, sliceName } from "./proxy-slices.ts";
 import { referenceGrants } from "./reference-grants.ts";
 import { isOurs } from "./owners.ts";
-import { allocateContainerPorts, clusterIPsOf, standingContainerPort, type PortRequest } from "./shadow-services.ts";
+import {
+  allocateContainerPorts,
+  clusterIPsOf,
+  standingContainerPort,
+  type PortRequest,
+} from "./shadow-services.ts";
 import { wanBackends } from "./wan-backends.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
@@ -73,8 +78,15 @@ export class Materialiser {
           return container === undefined ? [] : [[port, container] as const];
         }),
       );
-      const listening = new Map([...ports].map(([port, container]) => [port, listeners(world, pods, { imported, container })] as const));
-      const referable = this.#referableFor(imported, { pass, neighbours: byNamespace.get(imported.service.namespace) ?? [] });
+      const listening = new Map(
+        [...ports].map(
+          ([port, container]) => [port, listeners(world, pods, { imported, container })] as const,
+        ),
+      );
+      const referable = this.#referableFor(imported, {
+        pass,
+        neighbours: byNamespace.get(imported.service.namespace) ?? [],
+      });
       const shadow = world.home.Service.get(imported.shadowKey);
       const mcs = world.home.McsServiceImport.get(key);
       const held = mcs?.spec.ips?.[0];
@@ -100,7 +112,10 @@ export class Materialiser {
           homeId: world.homeId,
           policies: pass.policies,
           directory,
-          referable: { ...referable, localService: (name) => world.home.Service.get(`${imported.service.namespace}/${name}`) },
+          referable: {
+            ...referable,
+            localService: (name) => world.home.Service.get(`${imported.service.namespace}/${name}`),
+          },
           owner: pass.owner,
           legacyEndpoints: world.settings.legacyEndpoints,
           shadow,
@@ -132,7 +147,11 @@ export class Materialiser {
     return this.#single.get(key, dependencies, compute) as T;
   }
 
-  #directory(world: World, { homeEndpoints }: PassInput, ownAddresses: ReadonlyMap<string, string>): GatewayDirectory {
+  #directory(
+    world: World,
+    { homeEndpoints }: PassInput,
+    ownAddresses: ReadonlyMap<string, string>,
+  ): GatewayDirectory {
     const own = new Set(homeEndpoints.map(({ address }) => address));
     for (const peer of world.peers) {
       for (const { spec } of peer.objects.GatewayAdvertisement.values()) {
@@ -142,7 +161,11 @@ export class Materialiser {
     const dependencies = [
       homeEndpoints,
       [...own].sort(compare).join(),
-      ...world.peers.flatMap(({ id, state, objects }) => [id, state === "Synced" || state === "Stale", objects.GatewayAdvertisement]),
+      ...world.peers.flatMap(({ id, state, objects }) => [
+        id,
+        state === "Synced" || state === "Stale",
+        objects.GatewayAdvertisement,
+      ]),
     ];
     return this.#once("directory", dependencies, () => gatewayDirectory(homeEndpoints, world.peers, own));
   }
@@ -154,10 +177,16 @@ export class Materialiser {
   ): ReferableServices {
     if (rules === undefined) return nothingReferable(pass.policies);
     const { namespace } = service;
-    return this.#referable.get(namespace, [pass.policies, ...neighbours], () => referableOf(neighbours, pass.policies));
+    return this.#referable.get(namespace, [pass.policies, ...neighbours], () =>
+      referableOf(neighbours, pass.policies),
+    );
   }
 
-  #dummySide({ key, service, merged, dummies }: Import, { policies, owner }: PassInput, directory: GatewayDirectory): DummySide {
+  #dummySide(
+    { key, service, merged, dummies }: Import,
+    { policies, owner }: PassInput,
+    directory: GatewayDirectory,
+  ): DummySide {
     return this.#dummies.get(key, [merged, dummies, policies, directory, owner], () => {
       const { grants, objects } = referenceGrants(service, dummies.names, owner);
       return {
@@ -182,18 +211,24 @@ export class Materialiser {
     const named = dummyEndpoints === "All" ? undefined : namedDummies(world, parts.sides);
     return parts.dummySides.map(([{ key, service, merged, dummies }, { wanBackends: backends }]) => {
       const shown = backends.filter(([name]) => named?.has(name) ?? true);
-      return this.#slices.get(key, [merged, dummies, directory, owner, legacyEndpoints, shown.map(([name]) => name).join()], () => ({
-        objects: shown.flatMap(([name, { policy }]) => {
-          const targets = merged.members.flatMap((member) =>
-            member.spec.readyBackends.some(({ count }) => count > 0) ? directory.find(member.cluster, member.spec.pool, policy) : [],
-          );
-          return proxySlices(
-            { namespace: dummyNamespace, name, cause: service, owner },
-            [{ portName: dummyPortName, targets }],
-            legacyEndpoints,
-          );
+      return this.#slices.get(
+        key,
+        [merged, dummies, directory, owner, legacyEndpoints, shown.map(([name]) => name).join()],
+        () => ({
+          objects: shown.flatMap(([name, { policy }]) => {
+            const targets = merged.members.flatMap((member) =>
+              member.spec.readyBackends.some(({ count }) => count > 0)
+                ? directory.find(member.cluster, member.spec.pool, policy)
+                : [],
+            );
+            return proxySlices(
+              { namespace: dummyNamespace, name, cause: service, owner },
+              [{ portName: dummyPortName, targets }],
+              legacyEndpoints,
+            );
+          }),
         }),
-      }));
+      );
     });
   }
 }
@@ -219,7 +254,11 @@ function referableOf(imports: readonly Import[], policies: PolicySet): Referable
   return {
     policies,
     imports: new Map(services.map((imported) => [imported.service.name, imported])),
-    dummies: new Map(services.flatMap((imported) => [...imported.dummies].map(([policy, name]) => [name, { imported, policy }] as const))),
+    dummies: new Map(
+      services.flatMap((imported) =>
+        [...imported.dummies].map(([policy, name]) => [name, { imported, policy }] as const),
+      ),
+    ),
     localService: () => undefined,
   };
 }
@@ -227,7 +266,8 @@ function referableOf(imports: readonly Import[], policies: PolicySet): Referable
 /** Every clusterIP, with the Service that has it. */
 function serviceAddresses(world: World): Map<string, string> {
   const addresses = new Map<string, string>();
-  for (const [key, service] of world.home.Service) for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
+  for (const [key, service] of world.home.Service)
+    for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
   return addresses;
 }
 
@@ -265,7 +305,9 @@ function localServices({ rules, service }: Import, world: World): unknown[] {
   const all = rules?.spec.http?.rules ?? [];
   const refs = all.flatMap(({ backendRefs = [], filters = [] }) => [
     ...backendRefs,
-    ...filters.flatMap(({ requestMirror }) => (requestMirror === undefined ? [] : [requestMirror.backendRef])),
+    ...filters.flatMap(({ requestMirror }) =>
+      requestMirror === undefined ? [] : [requestMirror.backendRef],
+    ),
   ]);
   return refs.map(({ name }) => world.home.Service.get(`${service.namespace}/${name}`));
 }
@@ -282,4 +324,3 @@ function namedDummies(world: World, sides: ReadonlyMap<string, ImportSide>): Rea
   for (const route of world.home.HTTPRoute.values()) if (!isOurs(route)) look(route);
   return named;
 }
-

@@ -29,7 +29,9 @@ export function mcsSlices(input: McsSliceInput): DesiredObject[] {
   return input.merged.members.flatMap((member) => {
     const cluster = member.cluster === home ? input.homeId : member.cluster;
     if (cluster === undefined) return [];
-    return input.merged.type === "Headless" ? headlessSlices(input, member, cluster) : gatewaySlices(input, member, cluster);
+    return input.merged.type === "Headless"
+      ? headlessSlices(input, member, cluster)
+      : gatewaySlices(input, member, cluster);
   });
 }
 
@@ -85,7 +87,11 @@ function slicePort(port: AdvertisedPort, target: number): object {
 function slice(
   { service, owner }: McsSliceInput,
   cluster: ClusterId,
-  { suffix, ports, endpoints }: { readonly suffix: string; readonly ports: readonly object[]; readonly endpoints: readonly object[] },
+  {
+    suffix,
+    ports,
+    endpoints,
+  }: { readonly suffix: string; readonly ports: readonly object[]; readonly endpoints: readonly object[] },
 ): DesiredObject {
   return {
     kind: "EndpointSlice",

@@ -5,14 +5,16 @@
  */
 import type { DesiredObject, ServiceRef } from "../model/desired.ts";
 import { kinds, type KindName, type ObjectTypes } from "../model/kinds.ts";
-import type { KubeObject, ObjectMeta, OwnerReference } from "../model/kube-object.ts";
+import type { ObjectMeta, OwnerReference } from "../model/kube-object.ts";
 import { labels, ownerCrd } from "../model/names.ts";
 import type { World } from "../model/world.ts";
 
 /** The CRD as owner; undefined until it was seen (then objects stand without an owner for one pass). */
 export function crdOwner(world: World): OwnerReference | undefined {
   const crd = world.home.CustomResourceDefinition.get(ownerCrd);
-  return crd === undefined ? undefined : ownerReference({ apiVersion: crd.apiVersion, kind: crd.kind, metadata: crd.metadata });
+  return crd === undefined
+    ? undefined
+    : ownerReference({ apiVersion: crd.apiVersion, kind: crd.kind, metadata: crd.metadata });
 }
 
 /** An object as owner of others; undefined while it has no uid. */
@@ -46,7 +48,9 @@ export function metadataOf(identity: Identity): ObjectMeta {
     labels: {
       ...identity.labels,
       [labels.managedBy]: labels.managedByValue,
-      ...(cause === undefined ? {} : { [labels.serviceNamespace]: cause.namespace, [labels.serviceName]: cause.name }),
+      ...(cause === undefined
+        ? {}
+        : { [labels.serviceNamespace]: cause.namespace, [labels.serviceName]: cause.name }),
     },
     ...(annotations === undefined || Object.keys(annotations).length === 0 ? {} : { annotations }),
     ...(owner === undefined ? {} : { ownerReferences: [owner] }),
@@ -55,14 +59,12 @@ export function metadataOf(identity: Identity): ObjectMeta {
 
 /** apiVersion and kind of an object to make. */
 export function typeOf<K extends KindName>(kind: K): Pick<ObjectTypes[K], "apiVersion" | "kind"> {
-  // The table of kinds and that of types are one list in model/kinds.ts; the compiler can't see that they agree.
-  return { apiVersion: kinds[kind].apiVersion, kind: kinds[kind].kind } as Pick<ObjectTypes[K], "apiVersion" | "kind">;
+  return { apiVersion: kinds[kind].apiVersion, kind: kinds[kind].kind };
 }
 
 /** An object to apply. */
 export function desired<K extends KindName>(kind: K, object: ObjectTypes[K]): DesiredObject {
-  // Every type of ObjectTypes is a KubeObject; only the index signature is missing.
-  return { kind, object: object as unknown as KubeObject };
+  return { kind, object };
 }
 
 /** Whether we made the object, as its managed-by label says. */

@@ -16,7 +16,15 @@ const httpAppProtocols: ReadonlySet<string> = new Set([
   "kubernetes.io/h2c",
   "kubernetes.io/ws",
 ]);
-const tcpPrefixes: ReadonlySet<string> = new Set(["https", "tls", "tcp", "mysql", "mongo", "redis", "postgres"]);
+const tcpPrefixes: ReadonlySet<string> = new Set([
+  "https",
+  "tls",
+  "tcp",
+  "mysql",
+  "mongo",
+  "redis",
+  "postgres",
+]);
 
 /** What a port says of itself. */
 export interface PortWords {

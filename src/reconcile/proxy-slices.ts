@@ -32,12 +32,21 @@ export const sliceName = (service: string, port: number): string => `${service}-
 const maxEndpoints = 1000;
 
 /** The slices of a Service: one for each target port that has addresses; and the Endpoints object, if asked for. */
-export function proxySlices(identity: SliceIdentity, ports: readonly PortTargets[], legacyEndpoints: boolean): DesiredObject[] {
+export function proxySlices(
+  identity: SliceIdentity,
+  ports: readonly PortTargets[],
+  legacyEndpoints: boolean,
+): DesiredObject[] {
   const groups = ports.flatMap(({ portName, appProtocol, targets }) =>
     [...Map.groupBy(targets, ({ port }) => port)]
       .sort(([a], [b]) => a - b)
       .map(([port, group]) => ({
-        port: { name: portName ?? "", protocol: "TCP", port, ...(appProtocol === undefined ? {} : { appProtocol }) },
+        port: {
+          name: portName ?? "",
+          protocol: "TCP",
+          port,
+          ...(appProtocol === undefined ? {} : { appProtocol }),
+        },
         addresses: [...new Set(group.map(({ address }) => address))].sort(compare).slice(0, maxEndpoints),
       })),
   );

@@ -46,12 +46,15 @@ export function createReconcile(): (world: World) => Desired {
 
     const exports = judgeExports(world, { policies, slices, memo: exportMemo });
     const ingressService = home.Service.get(`${systemNamespace}/${ingressPool}`);
-    const addresses = ingressService !== undefined && isOurs(ingressService) ? addressesOf(ingressService) : [];
+    const addresses =
+      ingressService !== undefined && isOurs(ingressService) ? addressesOf(ingressService) : [];
     const ingressAddresses = once("ingress addresses", [addresses.join()], () => addresses);
     const contributions: Contribution[] = [];
     for (const [key, homeExport] of exports) {
       contributions.push(
-        ingressMemo.get(key, [homeExport, policies, ingressAddresses], () => ingressSide(homeExport, policies, ingressAddresses)),
+        ingressMemo.get(key, [homeExport, policies, ingressAddresses], () =>
+          ingressSide(homeExport, policies, ingressAddresses),
+        ),
       );
     }
 
@@ -59,7 +62,9 @@ export function createReconcile(): (world: World) => Desired {
     const pods = readyPods(world, ingressPool, zones);
     const endpoints = advertisedEndpoints(pods, policies, world);
     const homeEndpoints = once("home endpoints", [JSON.stringify(endpoints)], () => endpoints);
-    const advertisement = once("gateway advertisement", [homeEndpoints, owner], () => [gatewayAdvertisement(homeEndpoints, owner)]);
+    const advertisement = once("gateway advertisement", [homeEndpoints, owner], () => [
+      gatewayAdvertisement(homeEndpoints, owner),
+    ]);
     contributions.push({ objects: advertisement });
 
     const gathered = gatherer.gather(world, exports, policies);
@@ -132,9 +137,13 @@ function usersGateways(world: World, memo: KeyedMemo<unknown>): Contribution[] {
   for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
     if (!isUsersGateway(gateway)) continue;
     const served = servedGateway(gateway, world);
-    gateways.push(memo.get(`served ${key}`, [gateway, served.addresses.join()], () => served) as ServedGateway);
+    gateways.push(
+      memo.get(`served ${key}`, [gateway, served.addresses.join()], () => served) as ServedGateway,
+    );
     objects.push(
-      ...(memo.get(`fleet ${key}`, [gateway, world.settings], () => fleetObjects(fleetOf(gateway), world.settings)) as DesiredObject[]),
+      ...(memo.get(`fleet ${key}`, [gateway, world.settings], () =>
+        fleetObjects(fleetOf(gateway), world.settings),
+      ) as DesiredObject[]),
     );
   }
   return [{ objects, gateways }];

@@ -25,7 +25,12 @@ export function referenceGrants(
     grants.push({
       ...typeOf("ReferenceGrant"),
       // With a hash always: a service's and a namespace's name could run together.
-      metadata: metadataOf({ namespace: dummyNamespace, name: hashedName(service.name, service.namespace, ...part), cause: service, owner }),
+      metadata: metadataOf({
+        namespace: dummyNamespace,
+        name: hashedName(service.name, service.namespace, ...part),
+        cause: service,
+        owner,
+      }),
       spec: {
         from: [{ group: "gateway.networking.k8s.io", kind: "HTTPRoute", namespace: service.namespace }],
         to: all.slice(start, start + maxTo).map((name) => ({ group: "", kind: "Service", name })),

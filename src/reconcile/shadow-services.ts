@@ -39,8 +39,13 @@ export function pathOf(merged: Merged, hasRules: boolean, choice: PolicyChoice):
 }
 
 /** The container port of a port of a shadow that stands; undefined if it is Direct or not there. */
-export function standingContainerPort(shadow: ObjectTypes["Service"] | undefined, port: number): number | undefined {
-  const target = shadow?.spec?.ports?.find((known) => known.port === port && (known.protocol ?? "TCP") === "TCP")?.targetPort;
+export function standingContainerPort(
+  shadow: ObjectTypes["Service"] | undefined,
+  port: number,
+): number | undefined {
+  const target = shadow?.spec?.ports?.find(
+    (known) => known.port === port && (known.protocol ?? "TCP") === "TCP",
+  )?.targetPort;
   return isEgressPort(target) ? target : undefined;
 }
 
@@ -86,10 +91,21 @@ export interface ShadowInput {
 }
 
 /** The shadow Service. Every port is listed; one that can't be carried leads nowhere. */
-export function shadowService({ service, merged, targetPorts, clusterIP, owner }: ShadowInput): ObjectTypes["Service"] {
+export function shadowService({
+  service,
+  merged,
+  targetPorts,
+  clusterIP,
+  owner,
+}: ShadowInput): ObjectTypes["Service"] {
   return {
     ...typeOf("Service"),
-    metadata: metadataOf({ namespace: service.namespace, name: shadowName(service.name), cause: service, owner }),
+    metadata: metadataOf({
+      namespace: service.namespace,
+      name: shadowName(service.name),
+      cause: service,
+      owner,
+    }),
     spec: {
       type: "ClusterIP",
       ...(clusterIP === undefined ? {} : { clusterIP, clusterIPs: [clusterIP] }),

@@ -4,10 +4,10 @@
  */
 import { reasons, types } from "../api/conditions.ts";
 import { objectKey, type DesiredStatus, type ObjectKey } from "../model/desired.ts";
-import type { KindName, ObjectTypes } from "../model/kinds.ts";
+import type { KindName } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import type { KeyedMemo } from "../model/memo.ts";
-import { ingressPool, shadowName, systemNamespace } from "../model/names.ts";
+import { ingressPool, systemNamespace } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -18,9 +18,10 @@ import { home } from "./gateway-directory.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
+import { mcsConditions, rulesConditions } from "./import-status.ts";
 import { policyConditions } from "./policy-status.ts";
-import { carriageOf } from "./protocols.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
+import { classified, notOurs, renamedWords } from "./status-words.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
 /** What statuses are made of. */
@@ -46,15 +47,29 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
   };
   const { world, policies, memo } = input;
   const imports = new Map(input.gathered.imports.map((imported) => [imported.key, imported]));
-  for (const policy of policies.all) put("WANPolicy", policy.metadata.name, policyConditions(policy, policies, world.peers));
+  for (const policy of policies.all)
+    put("WANPolicy", policy.metadata.name, policyConditions(policy, policies, world.peers));
   const { taken } = input;
   for (const [key, homeExport] of sortedEntries(input.exports)) {
     const imported = imports.get(key);
     const merged = input.gathered.merged.get(key);
     const isAdvertised = world.home.ServiceAdvertisement.has(key);
-    const dependencies = [homeExport, merged, imported?.dummies, taken.get(key)?.join(), world.homeId, isAdvertised];
+    const dependencies = [
+      homeExport,
+      merged,
+      imported?.dummies,
+      taken.get(key)?.join(),
+      world.homeId,
+      isAdvertised,
+    ];
     const status = memo.get(`ServiceExport ${key}`, dependencies, () => {
-      const conditions = exportConditions(homeExport, { merged, imported, isAdvertised, foreign: taken.get(key) ?? [], homeId: world.homeId });
+      const conditions = exportConditions(homeExport, {
+        merged,
+        imported,
+        isAdvertised,
+        foreign: taken.get(key) ?? [],
+        homeId: world.homeId,
+      });
       return { kind: "ServiceExport", key, form: "Conditions", conditions };
     });
     statuses.set(objectKey("ServiceExport", key), status);
@@ -65,24 +80,50 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const { key, merged } = imported;
     const shadow = world.home.Service.get(imported.shadowKey);
     const side = input.sides.get(key);
-    const dependencies = [imported, world.homeId, mcs.metadata.generation, taken.get(key)?.join(), side, clusterIPsOf(shadow).join()];
+    const dependencies = [
+      imported,
+      world.homeId,
+      mcs.metadata.generation,
+      taken.get(key)?.join(),
+      side,
+      clusterIPsOf(shadow).join(),
+    ];
     const status = memo.get(`McsServiceImport ${key}`, dependencies, () => ({
       kind: "McsServiceImport",
       key,
       form: "Conditions",
-      conditions: mcsConditions(imported, { foreign: taken.get(key) ?? [], side, shadow, generation: mcs.metadata.generation }),
+      conditions: mcsConditions(imported, {
+        foreign: taken.get(key) ?? [],
+        side,
+        shadow,
+        generation: mcs.metadata.generation,
+      }),
       fields: { clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })) },
     }));
     statuses.set(objectKey("McsServiceImport", key), status);
   }
   for (const [key, rules] of sortedEntries(world.home.ServiceImport)) {
     if (rules.metadata.deletionTimestamp !== undefined) continue;
-    put("ServiceImport", key, rulesConditions(key, imports.get(key), { input, generation: rules.metadata.generation }));
+    put(
+      "ServiceImport",
+      key,
+      rulesConditions(key, {
+        imported: imports.get(key),
+        side: input.sides.get(key),
+        foreign: taken.get(key) ?? [],
+        world,
+        generation: rules.metadata.generation,
+      }),
+    );
   }
   const advertisement = `${systemNamespace}/${ingressPool}`;
   const pool = world.home.GatewayAdvertisement.get(advertisement);
   if (pool !== undefined && isOurs(pool)) {
-    const accepted = { status: "True", reason: reasons.Accepted, message: "Peers can reach these gateways." } as const;
+    const accepted = {
+      status: "True",
+      reason: reasons.Accepted,
+      message: "Peers can reach these gateways.",
+    } as const;
     const peersUsable = {
       status: "True",
       reason: reasons.Accepted,
@@ -114,13 +155,25 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
   const { generation } = homeExport.serviceExport.metadata;
   const { invalid, advertisement, choice, problems } = homeExport;
   if (invalid !== undefined || advertisement === undefined) {
-    const finding = unless(invalid === undefined ? [] : [invalid], { status: "False", reason: reasons.NoService, message: "" });
-    const pending = { status: "False", reason: reasons.Failed, message: "The export is not valid: nothing is exported." } as const;
+    const finding = unless(invalid === undefined ? [] : [invalid], {
+      status: "False",
+      reason: reasons.NoService,
+      message: "",
+    });
+    const pending = {
+      status: "False",
+      reason: reasons.Failed,
+      message: "The export is not valid: nothing is exported.",
+    } as const;
     return [condition(types.Valid, finding, generation), condition(types.Ready, pending, generation)];
   }
   const valid = { status: "True", reason: reasons.Valid, message: messageOf(problems) } as const;
   return [
-    condition(types.Valid, valid.message === "" ? { ...valid, message: "The Service can be exported." } : valid, generation),
+    condition(
+      types.Valid,
+      valid.message === "" ? { ...valid, message: "The Service can be exported." } : valid,
+      generation,
+    ),
     condition(types.Ready, exportReady(around), generation),
     condition(types.Conflict, conflict(around.merged?.conflicts ?? []), generation),
     condition(
@@ -144,139 +197,26 @@ function exportReady({ imported, isAdvertised, foreign, homeId }: ExportSurround
       message: "This cluster has no id yet. Create the ClusterProperty cluster.clusterset.k8s.io.",
     };
   }
-  if (!isAdvertised) return { status: "False", reason: reasons.Pending, message: "The advertisement to peers is not written yet." };
+  if (!isAdvertised)
+    return {
+      status: "False",
+      reason: reasons.Pending,
+      message: "The advertisement to peers is not written yet.",
+    };
   const renamed = imported?.dummies.renamed ?? [];
-  return { status: "True", reason: reasons.Exported, message: `Peers can import the service.${renamedWords(renamed)}` };
+  return {
+    status: "True",
+    reason: reasons.Exported,
+    message: `Peers can import the service.${renamedWords(renamed)}`,
+  };
 }
-
-const notOurs = (foreign: readonly string[]): string =>
-  `${foreign.join(", ")} ${foreign.length === 1 ? "is" : "are"} not mc-wan's, and left alone. Rename or delete what stands there.`;
-
-const renamedWords = (renamed: readonly string[]): string =>
-  renamed.length === 0 ? "" : ` An older export holds the plain names of its dummy Services; they are called ${renamed.join(", ")}.`;
 
 function conflict(conflicts: readonly Problem[]): Finding {
   return conflicts.length === 0
     ? { status: "False", reason: reasons.NoConflicts, message: "All exporters agree." }
-    : { status: "True", reason: conflicts.map(({ reason }) => reason).join(","), message: messageOf(conflicts) };
-}
-
-function classified(headless: boolean, problem: Problem | undefined, policy: string): Finding {
-  if (headless) {
-    return {
-      status: "False",
-      reason: reasons.Headless,
-      message: "Clients connect to the pods of a headless service past the gateways: no WANPolicy can be applied.",
-    };
-  }
-  return unless(problem === undefined ? [] : [problem], {
-    status: "True",
-    reason: reasons.Classified,
-    message: `WANPolicy "${policy}" holds where no rule says otherwise.`,
-  });
-}
-
-interface McsSurroundings {
-  readonly foreign: readonly string[];
-  readonly side: ImportSide | undefined;
-  readonly shadow: ObjectTypes["Service"] | undefined;
-  readonly generation: number | undefined;
-}
-
-function mcsConditions(imported: Import, around: McsSurroundings): Condition[] {
-  const { generation } = around;
-  const { merged, choice, dummies } = imported;
-  return [
-    condition(types.Ready, mcsReady(imported, around), generation),
-    condition(
-      types.Classified,
-      classified(merged.type === "Headless", "problem" in choice ? choice.problem : undefined, "policy" in choice ? choice.policy : ""),
-      generation,
-    ),
-    condition(types.PortsSupported, portsSupported(merged, dummies.taken), generation),
-  ];
-}
-
-function mcsReady({ service, merged, dummies }: Import, { foreign, side, shadow }: McsSurroundings): Finding {
-  if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
-  const ready = { status: "True", reason: reasons.Ready } as const;
-  if (merged.type === "Headless") return { ...ready, message: "The service's pods are published." };
-  if (!merged.members.some(({ spec }) => spec.ipFamilies.includes("IPv4"))) {
-    return { status: "False", reason: reasons.IPFamilyNotSupported, message: "Only IPv4 is supported, and no exporter has it." };
-  }
-  if (clusterIPsOf(shadow).length === 0) {
-    return { status: "False", reason: reasons.Pending, message: `The Service "${shadowName(service.name)}" has no IP yet.` };
-  }
-  const { ipChanged } = side ?? {};
-  if (ipChanged !== undefined) return { ...ready, ...ipChanged };
-  return { ...ready, message: `The service is reached as "${shadowName(service.name)}".${renamedWords(dummies.renamed)}` };
-}
-
-function portsSupported(merged: Merged, taken: readonly string[]): Finding {
-  const problems: Problem[] = [];
-  for (const port of merged.ports) {
-    const carriage = carriageOf(port);
-    const words = `Port ${port.port}/${port.protocol}${port.name === undefined ? "" : ` ("${port.name}")`}`;
-    if (carriage === "None") problems.push({ reason: reasons.UnsupportedProtocol, message: `${words} can't be carried: only HTTP, gRPC and TCP cross the WAN.` });
-    if (carriage === "TCP") {
-      problems.push({
-        reason: reasons.UnsupportedProtocol,
-        message: `${words} is TCP, which this version does not carry yet: connections to it are refused. If it speaks HTTP, say so with appProtocol: http.`,
-      });
-    }
-  }
-  if (taken.length > 0) {
-    problems.push({ reason: reasons.NotOurs, message: notOurs(taken.map((name) => `Service "mc-wan/${name}"`)) });
-  }
-  return unless(merged.type === "Headless" ? [] : problems, { status: "True", reason: reasons.Supported, message: "Every port can be carried." });
-}
-
-function rulesConditions(
-  key: string,
-  imported: Import | undefined,
-  { input, generation }: { readonly input: StatusInput; readonly generation: number | undefined },
-): Condition[] {
-  const side = input.sides.get(key);
-  if (imported === undefined || side === undefined) {
-    const nobody = {
-      status: "False",
-      reason: reasons.NoExport,
-      message: `No cluster exports the service "${key}". Create a ServiceExport for it, or correct the name.`,
-    } as const;
-    return [condition(types.Accepted, nobody, generation)];
-  }
-  const spec = imported.rules?.spec;
-  const foreign = input.taken.get(key) ?? [];
-  const refusals: Problem[] = [
-    ...side.refusals,
-    ...(foreign.length > 0 ? [{ reason: reasons.NotOurs, message: notOurs(foreign) }] : []),
-    ...(spec?.http !== undefined && imported.httpPorts.length === 0
-      ? [{ reason: reasons.NoMatchingPort, message: "The service has no HTTP port for the http rules." }]
-      : []),
-    ...(spec?.tcp !== undefined
-      ? [{ reason: reasons.UnsupportedProtocol, message: "spec.tcp is not followed by this version: TCP ports are closed." }]
-      : []),
-  ];
-  const accepted = { status: "True", reason: reasons.Accepted, message: "The rules are followed." } as const;
-  const resolved = { status: "True", reason: reasons.ResolvedRefs, message: "Every backend was found." } as const;
-  const byName = {
-    status: "False",
-    reason: reasons.OnlyByName,
-    message: "Until mutual TLS is on, the rules bind only clients that use the imported name.",
-  } as const;
-  return [
-    condition(types.Accepted, unless(refusals, accepted), generation),
-    condition(types.ResolvedRefs, unless(side.unresolved, resolved), generation),
-    condition(types.Programmed, programmed(imported, input.world), generation),
-    condition(types.Enforced, byName, generation),
-  ];
-}
-
-/** As the import's Gateway says. */
-function programmed({ shadowKey }: Import, world: World): Finding {
-  const gateway = world.home.Gateway.get(shadowKey);
-  const said = gateway?.status?.conditions?.find(({ type }) => type === types.Programmed);
-  return said?.status === "True" && said.observedGeneration === gateway?.metadata.generation
-    ? { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." }
-    : { status: "False", reason: reasons.Pending, message: said?.message ?? "No gateway has acknowledged the rules yet." };
+    : {
+        status: "True",
+        reason: conflicts.map(({ reason }) => reason).join(","),
+        message: messageOf(conflicts),
+      };
 }

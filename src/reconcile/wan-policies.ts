@@ -29,7 +29,9 @@ export type PolicyChoice = { readonly policy: string } | { readonly problem: Pro
 
 /** Judges all policies: of two on one port the older is accepted, and no more than {@link maxAccepted} are. */
 export function policySet(store: Store<WANPolicy>): PolicySet {
-  const byAgeFirst = [...store.values()].filter((policy) => policy.metadata.deletionTimestamp === undefined).sort(byAge);
+  const byAgeFirst = [...store.values()]
+    .filter((policy) => policy.metadata.deletionTimestamp === undefined)
+    .sort(byAge);
   const holders = new Map<number, string>();
   const refused = new Map<string, Problem>();
   const accepted: WANPolicy[] = [];
@@ -63,12 +65,16 @@ export function policySet(store: Store<WANPolicy>): PolicySet {
   };
 }
 
-const shortNames: Readonly<Record<string, string>> = { high: "sd-wan-priority-high", low: "sd-wan-priority-low" };
+const shortNames: Readonly<Record<string, string>> = {
+  high: "sd-wan-priority-high",
+  low: "sd-wan-priority-low",
+};
 
 /** The accepted policy that a name means: that very name, else what `high` and `low` are short for. */
 export function policyByName(policies: PolicySet, name: string): PolicyChoice {
   const long = Object.hasOwn(shortNames, name) ? shortNames[name] : undefined;
-  const meant = long !== undefined && !policies.accepted.has(name) && !policies.refused.has(name) ? long : name;
+  const meant =
+    long !== undefined && !policies.accepted.has(name) && !policies.refused.has(name) ? long : name;
   if (policies.accepted.has(meant)) return { policy: meant };
   const refusal = policies.refused.get(meant);
   if (refusal !== undefined) {
@@ -80,7 +86,10 @@ export function policyByName(policies: PolicySet, name: string): PolicyChoice {
     };
   }
   return {
-    problem: { reason: reasons.PolicyNotFound, message: `There is no WANPolicy "${shown(meant)}" in this cluster. Create it, or name another.` },
+    problem: {
+      reason: reasons.PolicyNotFound,
+      message: `There is no WANPolicy "${shown(meant)}" in this cluster. Create it, or name another.`,
+    },
   };
 }
 
@@ -115,7 +124,9 @@ export function defaultPolicy(
 }
 
 function policyByTunnel(policies: PolicySet, tunnel: string): PolicyChoice {
-  const fitting = [...policies.accepted.values()].filter((policy) => policy.spec.tunnel === tunnel).map((policy) => policy.metadata.name);
+  const fitting = [...policies.accepted.values()]
+    .filter((policy) => policy.spec.tunnel === tunnel)
+    .map((policy) => policy.metadata.name);
   const [first, second] = fitting;
   if (first === undefined) {
     return {

@@ -4,7 +4,16 @@
  */
 import { kinds, type KindName } from "../model/kinds.ts";
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
-import { homeKinds, peerKinds, type HomeKind, type HomeObjects, type Peer, type PeerObjects, type Settings, type World } from "../model/world.ts";
+import {
+  homeKinds,
+  peerKinds,
+  type HomeKind,
+  type HomeObjects,
+  type Peer,
+  type PeerObjects,
+  type Settings,
+  type World,
+} from "../model/world.ts";
 
 /** The file's form. */
 export interface WorldFile {
@@ -31,15 +40,23 @@ export const testSettings: Settings = {
 
 /** The kind of an object by its coordinates. */
 export function kindOf(object: KubeObject): KindName {
-  const group = (apiVersion: string): string => (apiVersion.includes("/") ? (apiVersion.split("/")[0] ?? "") : "");
+  const group = (apiVersion: string): string =>
+    apiVersion.includes("/") ? (apiVersion.split("/")[0] ?? "") : "";
   for (const [name, info] of Object.entries(kinds)) {
-    if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion)) return name as KindName;
+    if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion))
+      return name as KindName;
   }
   throw new Error(`${object.apiVersion} ${object.kind} is no kind of ours`);
 }
 
-function storesOf<K extends HomeKind>(names: readonly K[], objects: readonly KubeObject[]): Record<K, Map<string, KubeObject>> {
-  const stores = Object.fromEntries(names.map((name) => [name, new Map<string, KubeObject>()])) as Record<K, Map<string, KubeObject>>;
+function storesOf<K extends HomeKind>(
+  names: readonly K[],
+  objects: readonly KubeObject[],
+): Record<K, Map<string, KubeObject>> {
+  const stores = Object.fromEntries(names.map((name) => [name, new Map<string, KubeObject>()])) as Record<
+    K,
+    Map<string, KubeObject>
+  >;
   for (const object of objects) {
     const kind = kindOf(object);
     if (!names.includes(kind as K)) throw new Error(`${kind} is not watched there`);
@@ -57,14 +74,12 @@ export function worldFrom(file: WorldFile): World {
     homeId: file.homeId,
     home: storesOf(homeKinds, file.home ?? []) as unknown as HomeObjects,
     peers: (file.peers ?? [])
-      .map(
-        ({ id, state = "Synced", objects = [] }): Peer => ({
-          id,
-          secret: `peer-${id}`,
-          state,
-          objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
-        }),
-      )
+      .map(({ id, state = "Synced", objects = [] }): Peer => ({
+        id,
+        secret: `peer-${id}`,
+        state,
+        objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
+      }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
     settings: { ...testSettings, ...file.settings },

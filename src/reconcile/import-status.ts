@@ -1,0 +1,164 @@
+/** Conditions of an import: of the MCS ServiceImport, and of the L7 ServiceImport whose rules hold for it. */
+import { reasons, types } from "../api/conditions.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
+import type { Condition } from "../model/kube-object.ts";
+import { shadowName } from "../model/names.ts";
+import type { Problem } from "../model/problem.ts";
+import type { World } from "../model/world.ts";
+import { condition, unless, type Finding } from "./conditions.ts";
+import type { Import, ImportSide } from "./import-side.ts";
+import type { Merged } from "./imports.ts";
+import { carriageOf } from "./protocols.ts";
+import { clusterIPsOf } from "./shadow-services.ts";
+import { classified, notOurs, renamedWords } from "./status-words.ts";
+
+/** What an MCS ServiceImport meets in this cluster. */
+export interface McsSurroundings {
+  readonly foreign: readonly string[];
+  readonly side: ImportSide | undefined;
+  readonly shadow: ObjectTypes["Service"] | undefined;
+  readonly generation: number | undefined;
+}
+
+/** Conditions of the MCS ServiceImport. */
+export function mcsConditions(imported: Import, around: McsSurroundings): Condition[] {
+  const { generation } = around;
+  const { merged, choice, dummies } = imported;
+  return [
+    condition(types.Ready, mcsReady(imported, around), generation),
+    condition(
+      types.Classified,
+      classified(
+        merged.type === "Headless",
+        "problem" in choice ? choice.problem : undefined,
+        "policy" in choice ? choice.policy : "",
+      ),
+      generation,
+    ),
+    condition(types.PortsSupported, portsSupported(merged, dummies.taken), generation),
+  ];
+}
+
+function mcsReady({ service, merged, dummies }: Import, { foreign, side, shadow }: McsSurroundings): Finding {
+  if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
+  const ready = { status: "True", reason: reasons.Ready } as const;
+  if (merged.type === "Headless") return { ...ready, message: "The service's pods are published." };
+  if (!merged.members.some(({ spec }) => spec.ipFamilies.includes("IPv4"))) {
+    return {
+      status: "False",
+      reason: reasons.IPFamilyNotSupported,
+      message: "Only IPv4 is supported, and no exporter has it.",
+    };
+  }
+  if (clusterIPsOf(shadow).length === 0) {
+    return {
+      status: "False",
+      reason: reasons.Pending,
+      message: `The Service "${shadowName(service.name)}" has no IP yet.`,
+    };
+  }
+  const { ipChanged } = side ?? {};
+  if (ipChanged !== undefined) return { ...ready, ...ipChanged };
+  return {
+    ...ready,
+    message: `The service is reached as "${shadowName(service.name)}".${renamedWords(dummies.renamed)}`,
+  };
+}
+
+function portsSupported(merged: Merged, taken: readonly string[]): Finding {
+  const problems: Problem[] = [];
+  for (const port of merged.ports) {
+    const carriage = carriageOf(port);
+    const words = `Port ${port.port}/${port.protocol}${port.name === undefined ? "" : ` ("${port.name}")`}`;
+    if (carriage === "None")
+      problems.push({
+        reason: reasons.UnsupportedProtocol,
+        message: `${words} can't be carried: only HTTP, gRPC and TCP cross the WAN.`,
+      });
+    if (carriage === "TCP") {
+      problems.push({
+        reason: reasons.UnsupportedProtocol,
+        message: `${words} is TCP, which this version does not carry yet: connections to it are refused. If it speaks HTTP, say so with appProtocol: http.`,
+      });
+    }
+  }
+  if (taken.length > 0) {
+    problems.push({
+      reason: reasons.NotOurs,
+      message: notOurs(taken.map((name) => `Service "mc-wan/${name}"`)),
+    });
+  }
+  return unless(merged.type === "Headless" ? [] : problems, {
+    status: "True",
+    reason: reasons.Supported,
+    message: "Every port can be carried.",
+  });
+}
+
+/** What an L7 ServiceImport meets in this cluster; no import and no side if nobody exports the service. */
+export interface RulesSurroundings {
+  readonly imported: Import | undefined;
+  readonly side: ImportSide | undefined;
+  readonly foreign: readonly string[];
+  readonly world: World;
+  readonly generation: number | undefined;
+}
+
+/** Conditions of the L7 ServiceImport of the service `key`. */
+export function rulesConditions(key: string, around: RulesSurroundings): Condition[] {
+  const { imported, side, foreign, generation } = around;
+  if (imported === undefined || side === undefined) {
+    const nobody = {
+      status: "False",
+      reason: reasons.NoExport,
+      message: `No cluster exports the service "${key}". Create a ServiceExport for it, or correct the name.`,
+    } as const;
+    return [condition(types.Accepted, nobody, generation)];
+  }
+  const spec = imported.rules?.spec;
+  const refusals: Problem[] = [
+    ...side.refusals,
+    ...(foreign.length > 0 ? [{ reason: reasons.NotOurs, message: notOurs(foreign) }] : []),
+    ...(spec?.http !== undefined && imported.httpPorts.length === 0
+      ? [{ reason: reasons.NoMatchingPort, message: "The service has no HTTP port for the http rules." }]
+      : []),
+    ...(spec?.tcp !== undefined
+      ? [
+          {
+            reason: reasons.UnsupportedProtocol,
+            message: "spec.tcp is not followed by this version: TCP ports are closed.",
+          },
+        ]
+      : []),
+  ];
+  const accepted = { status: "True", reason: reasons.Accepted, message: "The rules are followed." } as const;
+  const resolved = {
+    status: "True",
+    reason: reasons.ResolvedRefs,
+    message: "Every backend was found.",
+  } as const;
+  const byName = {
+    status: "False",
+    reason: reasons.OnlyByName,
+    message: "Until mutual TLS is on, the rules bind only clients that use the imported name.",
+  } as const;
+  return [
+    condition(types.Accepted, unless(refusals, accepted), generation),
+    condition(types.ResolvedRefs, unless(side.unresolved, resolved), generation),
+    condition(types.Programmed, programmed(imported, around.world), generation),
+    condition(types.Enforced, byName, generation),
+  ];
+}
+
+/** As the import's Gateway says. */
+function programmed({ shadowKey }: Import, world: World): Finding {
+  const gateway = world.home.Gateway.get(shadowKey);
+  const said = gateway?.status?.conditions?.find(({ type }) => type === types.Programmed);
+  return said?.status === "True" && said.observedGeneration === gateway?.metadata.generation
+    ? { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." }
+    : {
+        status: "False",
+        reason: reasons.Pending,
+        message: said?.message ?? "No gateway has acknowledged the rules yet.",
+      };
+}

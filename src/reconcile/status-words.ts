@@ -1,0 +1,31 @@
+/** Words that the conditions of several kinds share. */
+import { reasons } from "../api/conditions.ts";
+import type { Problem } from "../model/problem.ts";
+import { unless, type Finding } from "./conditions.ts";
+
+/** Objects that are somebody else's, as a person is told of them. */
+export const notOurs = (foreign: readonly string[]): string =>
+  `${foreign.join(", ")} ${foreign.length === 1 ? "is" : "are"} not mc-wan's, and left alone. Rename or delete what stands there.`;
+
+/** Which names hold where an older export has the plain ones; empty if none does. */
+export const renamedWords = (renamed: readonly string[]): string =>
+  renamed.length === 0
+    ? ""
+    : ` An older export holds the plain names of its dummy Services; they are called ${renamed.join(", ")}.`;
+
+/** Whether traffic travels over the policy that was asked for. */
+export function classified(headless: boolean, problem: Problem | undefined, policy: string): Finding {
+  if (headless) {
+    return {
+      status: "False",
+      reason: reasons.Headless,
+      message:
+        "Clients connect to the pods of a headless service past the gateways: no WANPolicy can be applied.",
+    };
+  }
+  return unless(problem === undefined ? [] : [problem], {
+    status: "True",
+    reason: reasons.Classified,
+    message: `WANPolicy "${policy}" holds where no rule says otherwise.`,
+  });
+}
