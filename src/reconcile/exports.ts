@@ -21,6 +21,7 @@ import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
 import { clusterHostname, ingressHostnames } from "./hostnames.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
 import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
 import { carriageOf } from "./protocols.ts";
 import { defaultPolicy, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
@@ -159,13 +160,19 @@ export interface IngressSide {
 export function ingressSide(
   { ref, serviceExport, advertisement }: HomeExport,
   policies: PolicySet,
-  addresses: readonly string[],
+  around: {
+    /** Of the shared ingress gateways. */
+    readonly addresses: readonly string[];
+    /** The CRD: a ServiceExport outlives the installation, and what we made for it must not. */
+    readonly owner: OwnerReference | undefined;
+  },
 ): IngressSide {
   if (advertisement === undefined) return { objects: [] };
-  const identity = { namespace: ref.namespace, cause: ref, owner: ownerReference(serviceExport) };
+  const { addresses, owner } = around;
+  const identity = { namespace: ref.namespace, cause: ref, owner };
   const advertised = desired("ServiceAdvertisement", {
     ...typeOf("ServiceAdvertisement"),
-    metadata: metadataOf({ ...identity, name: ref.name }),
+    metadata: metadataOf({ ...identity, name: ref.name, owner: ownerReference(serviceExport) }),
     spec: advertisement,
   });
   const httpPorts = advertisement.ports.filter((port) => carriageOf(port) === "HTTP");

@@ -16,7 +16,8 @@ import {
   systemNamespace,
 } from "../model/names.ts";
 import { envoyBootstrap, adminPort, readyPort } from "./envoy-bootstrap.ts";
-import { metadataOf, isOurs, ownerReference, typeOf } from "./owners.ts";
+import { containerPort } from "../model/container-ports.ts";
+import { metadataOf, isOurs, typeOf } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import type { Settings, World } from "../model/world.ts";
 import { compare } from "../model/order.ts";
@@ -69,7 +70,7 @@ export function isUsersGateway(gateway: ObjectTypes["Gateway"]): boolean {
 }
 
 /** The fleet of a user's Gateway. ClusterIP unless the Gateway's annotation asks for more. */
-export function fleetOf(gateway: ObjectTypes["Gateway"]): Fleet {
+export function fleetOf(gateway: ObjectTypes["Gateway"]): Omit<Fleet, "owner"> {
   const { name, namespace = "" } = gateway.metadata;
   const asked = gateway.metadata.annotations?.[annotations.serviceType];
   const numbers = [...new Set(gateway.spec.listeners.map(({ port }) => port))].sort((a, b) => a - b);
@@ -79,7 +80,6 @@ export function fleetOf(gateway: ObjectTypes["Gateway"]): Fleet {
     objectName: derivedName(name, "mc-wan"),
     serviceType: asked === "NodePort" || asked === "LoadBalancer" ? asked : "ClusterIP",
     ports: numbers.map((port) => ({ name: `port-${port}`, port })),
-    owner: ownerReference(gateway),
   };
 }
 
@@ -124,7 +124,12 @@ export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] 
         spec: {
           type: fleet.serviceType,
           selector,
-          ports: fleet.ports.map(({ name, port }) => ({ name, protocol: "TCP", port, targetPort: port })),
+          ports: fleet.ports.map(({ name, port }) => ({
+            name,
+            protocol: "TCP",
+            port,
+            targetPort: containerPort(port),
+          })),
         },
       },
     },
@@ -212,7 +217,8 @@ function envoyContainer(fleet: Fleet, settings: Settings): object {
       httpGet: { path: "/ready", port: readyPort, scheme: "HTTP" },
       periodSeconds: 1,
       timeoutSeconds: 1,
-      failureThreshold: 1,
+      // A busy node answers late now and then; a Pod that leaves is out by its deletion, not by its probe.
+      failureThreshold: 3,
       successThreshold: 1,
     },
     lifecycle: { preStop: { exec: { command: ["bash", "-c", leave] } } },

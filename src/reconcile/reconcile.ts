@@ -10,6 +10,7 @@
  */
 import type { Desired, DesiredObject, DesiredStatus, ServedGateway } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import { byAge, compare } from "../model/order.ts";
@@ -52,8 +53,8 @@ export function createReconcile(): (world: World) => Desired {
     const contributions: Contribution[] = [];
     for (const [key, homeExport] of exports) {
       contributions.push(
-        ingressMemo.get(key, [homeExport, policies, ingressAddresses], () =>
-          ingressSide(homeExport, policies, ingressAddresses),
+        ingressMemo.get(key, [homeExport, policies, ingressAddresses, owner], () =>
+          ingressSide(homeExport, policies, { addresses: ingressAddresses, owner }),
         ),
       );
     }
@@ -74,7 +75,7 @@ export function createReconcile(): (world: World) => Desired {
     const pools = once("pools", [policies, owner, settings], () =>
       sharedPools(policies, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
     );
-    contributions.push({ objects: pools }, ...usersGateways(world, single));
+    contributions.push({ objects: pools }, ...usersGateways(world, single, owner));
 
     const assembled = assembler.assemble(world, contributions);
     const statuses = statusesOf({
@@ -131,7 +132,11 @@ function judgeExports(
   return exports;
 }
 
-function usersGateways(world: World, memo: KeyedMemo<unknown>): Contribution[] {
+function usersGateways(
+  world: World,
+  memo: KeyedMemo<unknown>,
+  owner: OwnerReference | undefined,
+): Contribution[] {
   const gateways: ServedGateway[] = [];
   const objects: DesiredObject[] = [];
   for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
@@ -141,8 +146,8 @@ function usersGateways(world: World, memo: KeyedMemo<unknown>): Contribution[] {
       memo.get(`served ${key}`, [gateway, served.addresses.join()], () => served) as ServedGateway,
     );
     objects.push(
-      ...(memo.get(`fleet ${key}`, [gateway, world.settings], () =>
-        fleetObjects(fleetOf(gateway), world.settings),
+      ...(memo.get(`fleet ${key}`, [gateway, world.settings, owner], () =>
+        fleetObjects({ ...fleetOf(gateway), owner }, world.settings),
       ) as DesiredObject[]),
     );
   }

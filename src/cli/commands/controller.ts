@@ -56,7 +56,7 @@ export function registerController(program: Command): void {
       "mc-wan-xds.mc-wan-system.svc.cluster.local",
     )
     .option("--xds-port <port>", "port of the ADS server", port, 18_000)
-    .option("--envoy-image <image>", "image of the gateways", "docker.io/envoyproxy/envoy:distroless-v1.40.0")
+    .option("--envoy-image <image>", "image of the gateways", "docker.io/envoyproxy/envoy:v1.40.0")
     .option("--health-port <port>", "port of /healthz, /readyz and /metrics, on all addresses", port, 8080)
     .option("--debug-port <port>", "port of /debug, on the loopback address", port, 8079)
     .addOption(
