@@ -8,6 +8,7 @@ import { eventually, must } from "../claim.ts";
 import type { Environment } from "../environment.ts";
 import { applyExample, deleteExample, rollout, scale } from "../example.ts";
 import type { Workload } from "../example.ts";
+import { controllerCounter } from "../metrics.ts";
 import { conditionOf, managedObjects, objectsOfService } from "../objects.ts";
 import { failedRequests, probe, startProbe } from "../traffic.ts";
 import { bytesByTunnel, crossings } from "../wire.ts";
@@ -290,7 +291,8 @@ const refusesForeignHostname: Claim = {
 };
 
 const restartsQuietly: Claim = {
-  title: "controllers restart with the same input: no object changes, no request fails",
+  title:
+    "controllers restart with the same input: 0 writes to the API, 0 resources pushed to Envoys, no request fails",
   prove: async (environment) => {
     const { kubectl, clusters } = environment;
     const before = await Promise.all(clusters.map((cluster) => managedObjects(environment, cluster)));
@@ -330,18 +332,41 @@ const restartsQuietly: Claim = {
         (key) => objects.get(key) !== after[index]?.get(key) && !hasStatusOfOthers(key),
       ),
     );
+    const writes = await sumOver(environment, "mcwan_writes_total");
+    const pushes = await sumOver(environment, "mcwan_xds_pushes_total");
     const evidence = {
       objects: before.reduce((sum, { size }) => sum + size, 0),
       changed,
+      writes,
+      pushes,
       requests: result.requests,
       statuses: result.statuses,
       failures: result.failures,
     };
     must(changed.length === 0, "objects changed", evidence);
+    must(Object.keys(writes).length === 0, "the new controllers wrote to the API", evidence);
+    must(Object.keys(pushes).length === 0, "the new controllers pushed resources", evidence);
     must(result.requests >= 200 && failedRequests(result) === 0, "requests failed", evidence);
     return evidence;
   },
 };
+
+/** A counter of all controllers, by labels, where it is not 0. */
+async function sumOver(environment: Environment, name: string): Promise<Record<string, number>> {
+  const perCluster = await Promise.all(
+    environment.clusters.map(async (cluster) => ({
+      id: cluster.id,
+      counter: await controllerCounter(environment, cluster, name),
+    })),
+  );
+  return Object.fromEntries(
+    perCluster.flatMap(({ id, counter }) =>
+      [...counter]
+        .filter(([, value]) => value > 0)
+        .map(([labels, value]) => [`${id} ${labels}`, value] as const),
+    ),
+  );
+}
 
 /** The status of these is Kubernetes's own, and changes with their Pods. */
 const hasStatusOfOthers = (key: string): boolean => /^(Deployment|PodDisruptionBudget) /.test(key);
