@@ -29,6 +29,7 @@ export interface Gathered {
 export class ImportGatherer {
   readonly #own = new KeyedMemo<Member>();
   readonly #ofPeers = new KeyedMemo<ReadonlyMap<string, Member>>();
+  readonly #ofPeer = new KeyedMemo<Member>();
   readonly #merged = new KeyedMemo<Merged | undefined>();
   readonly #plain = new KeyedMemo<ReturnType<typeof plainNames>>();
   readonly #allNames = new KeyedMemo<ReadonlyMap<string, NamedDummies>>();
@@ -59,6 +60,7 @@ export class ImportGatherer {
     }
     this.#own.endPass();
     this.#ofPeers.endPass();
+    this.#ofPeer.endPass();
     this.#merged.endPass();
     for (const key of this.#named.keys()) if (!merged.has(key)) this.#named.delete(key);
     this.#allNames.endPass();
@@ -126,8 +128,13 @@ export class ImportGatherer {
         peer.state === "Synced" || peer.state === "Stale",
         peer.objects.ServiceAdvertisement,
       ];
-      for (const [key, member] of this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer)))
-        add(key, member);
+      const members = this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer));
+      // One advertisement that changes must not make a peer's other services look changed too.
+      for (const [key, member] of members)
+        add(
+          key,
+          this.#ofPeer.get(`${peer.id} ${key}`, [member.spec], () => member),
+        );
     }
     const result = new Map<string, Merged>();
     for (const [key, members] of byService) {
