@@ -5,11 +5,13 @@
  *     World → reconcile → translate → ADS server → gRPC on 127.0.0.1 → Envoy ← a request every 2 ms
  */
 import { clone } from "@bufbuild/protobuf";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "undici";
 import { createAdsServer } from "../src/drivers/grpc/create-ads-server.ts";
 import { ListenerSchema } from "../src/envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { Listener } from "../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import { childrenOf } from "../src/lab/run-dir.ts";
 import type { EnvoyConfig } from "../src/model/envoy-config.ts";
 import type { Log } from "../src/model/log.ts";
 import type { Metrics } from "../src/model/metrics.ts";
@@ -91,20 +93,24 @@ async function atSize(size: number, count: number): Promise<Figure[]> {
     const configure = createConfigure();
     let world = routesWorld(size, { address: "127.0.0.1", port: backend.port, listenerPort });
     server.publish(configure(world));
-    const process = await TestEnvoy.start(port, fleet);
-    stops.push(() => process.stop());
+    const others = new Set(childrenOf(process.pid));
+    const running = await TestEnvoy.start(port, fleet);
+    stops.push(() => running.stop());
+    const pid = childrenOf(process.pid).find((child) => !others.has(child)) ?? 0;
     const client = new Client(`http://127.0.0.1:${listenerPort}`, { pipelining: 1 });
     stops.push(() => client.destroy());
     await until("the first routes", async () => (await ask(client, hostOf(0))) === 200);
 
     const toAck: number[] = [];
     const toOk: number[] = [];
+    const envoyCpu: number[] = [];
     for (let index = size; index < size + count; index += 1) {
       const added = route(index, backend.port);
       const text = JSON.stringify(added).replace(`service-${index}`, `service-${index % size}`);
       world = withHome(world, JSON.parse(text) as typeof added);
       const config = configure(world);
       await sleep(100);
+      const cpu = mainThreadMs(pid);
       const start = performance.now();
       server.publish(config);
       let okAt: number | undefined;
@@ -115,16 +121,23 @@ async function atSize(size: number, count: number): Promise<Figure[]> {
       }
       if (okAt === undefined) throw new Error(`${namespace}/route-${index} was not served within 10 s`);
       await until("the acknowledgement", () => Promise.resolve(acknowledged > start));
+      envoyCpu.push(mainThreadMs(pid) - cpu);
       toOk.push(okAt - start);
       toAck.push(acknowledged - start);
     }
     return [
+      ...distribution(envoyCpu, "ms", { prefix: `${size} routes: CPU of Envoy's main thread ` }),
       ...distribution(toAck, "ms", { prefix: `${size} routes: acknowledged ` }),
       ...distribution(toOk, "ms", { prefix: `${size} routes: first 200 ` }),
     ];
   } finally {
     for (const stop of stops.reverse()) await stop();
   }
+}
+
+/** CPU time of a process's first thread, which takes in configuration; workers answer requests. */
+function mainThreadMs(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
 }
 
 async function ask(client: Client, host: string): Promise<number> {

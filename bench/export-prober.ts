@@ -79,7 +79,11 @@ async function probe(task: ExportTask): Promise<ExportResult[]> {
       const { okAt, before } =
         address === undefined
           ? { okAt: undefined, before: {} }
-          : await untilOk(address, { ...task, endAt: start + task.timeoutMs });
+          : await untilOk(address, {
+              ...task,
+              hostname: `${shadow}.${task.namespace}.svc.cluster.local`,
+              endAt: start + task.timeoutMs,
+            });
       // Seen by a watch that may lag behind the answer.
       await sleep(task.pauseMs);
       const since = (at: number | undefined, name: string): object =>
@@ -105,7 +109,7 @@ async function probe(task: ExportTask): Promise<ExportResult[]> {
 /** A new request every so often, whatever became of the ones before: a lost SYN must not hold up the next. */
 async function untilOk(
   address: string,
-  { pollMs, endAt }: { readonly pollMs: number; readonly endAt: number },
+  { pollMs, endAt, hostname }: { readonly pollMs: number; readonly endAt: number; readonly hostname: string },
 ): Promise<{ okAt: number | undefined; before: Record<string, number> }> {
   const agent = new Agent({ keepAlive: false });
   const before: Record<string, number> = {};
@@ -114,7 +118,7 @@ async function untilOk(
   while (found.at === undefined && performance.now() < endAt) {
     if (underWay < 64) {
       underWay += 1;
-      void ask(address, agent).then((answer) => {
+      void ask({ address, hostname, agent }).then((answer) => {
         underWay -= 1;
         if (answer === "200") found.at ??= performance.now();
         else if (found.at === undefined) before[answer] = (before[answer] ?? 0) + 1;
@@ -126,12 +130,25 @@ async function untilOk(
   return { okAt: found.at, before };
 }
 
-function ask(address: string, agent: Agent): Promise<string> {
+/** By the address, so that no DNS server's memory counts, with the name that a client would have used. */
+function ask({
+  address,
+  hostname,
+  agent,
+}: {
+  readonly address: string;
+  readonly hostname: string;
+  readonly agent: Agent;
+}): Promise<string> {
+  const headers = { host: `${hostname}:8080` };
   return new Promise((resolve) => {
-    const request = get({ host: address, port: 8080, path: "/", agent, timeout: 1000 }, (response) => {
-      response.resume();
-      resolve(String(response.statusCode));
-    });
+    const request = get(
+      { host: address, port: 8080, path: "/", headers, agent, timeout: 1000 },
+      (response) => {
+        response.resume();
+        resolve(String(response.statusCode));
+      },
+    );
     request.on("timeout", () => request.destroy());
     request.on("error", (error: NodeJS.ErrnoException) => {
       resolve(error.code ?? "failed");
