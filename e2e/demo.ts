@@ -8,7 +8,7 @@
 import { parseArgs } from "node:util";
 import { defaultRunDir } from "../src/lab/run-dir.ts";
 import type { Evidence } from "./claim.ts";
-import { openEnvironment } from "./environment.ts";
+import { openEnvironment, runDirFor } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { payment, routing } from "./scenarios/payment.ts";
 
@@ -49,13 +49,15 @@ async function proveAll(environment: Environment): Promise<Outcome[]> {
   return outcomes;
 }
 
-function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
-      process.once(signal, () => {
-        resolve();
-      });
-  });
+/** Aborts at the first Ctrl-C or end of the terminal. */
+function interruption(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(name, () => {
+      controller.abort(new Error("interrupted"));
+    });
+  }
+  return controller.signal;
 }
 
 async function main(): Promise<number> {
@@ -77,38 +79,44 @@ async function main(): Promise<number> {
     process.stdout.write(usage);
     return 0;
   }
-  const stop = interrupted();
-  const environment = await openEnvironment({
-    progress,
-    ...(options.keep ? { runDir: defaultRunDir() } : {}),
-  });
-  let code = 1;
-  const demo = async (): Promise<void> => {
-    await payment.setUp(environment, progress);
-    const outcomes = await proveAll(environment);
-    const held = outcomes.every((outcome) => outcome.held);
-    code = held ? 0 : 1;
-    if (options.json)
-      process.stdout.write(
-        `${JSON.stringify({ held, seconds: Number(seconds()), claims: outcomes }, undefined, 2)}\n`,
-      );
-    progress(
-      `${outcomes.filter((outcome) => outcome.held).length} of ${outcomes.length} claims held, ${seconds()} s after the start`,
-    );
-    if (options.keep) {
-      progress(
-        `the lab is up: export KUBECONFIG=${environment.lab?.kubeconfig ?? ""}; kubectl config get-contexts`,
-      );
-      progress("Ctrl-C ends it");
-      await stop;
-    }
-  };
+  const signal = interruption();
+  const runDir = options.keep ? defaultRunDir() : runDirFor("demo");
+  const environment = await openEnvironment({ progress, runDir, signal });
   try {
-    await Promise.race([demo(), stop]);
+    return await Promise.race([showAll(environment, { ...options, signal }), interrupted(signal)]);
   } finally {
     progress("ending the lab");
     await environment.close();
   }
+}
+
+/** Fulfils with the exit code of an interrupted program. */
+function interrupted(signal: AbortSignal): Promise<number> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve(130);
+    signal.addEventListener("abort", () => {
+      resolve(130);
+    });
+  });
+}
+
+async function showAll(
+  environment: Environment,
+  options: { readonly json: boolean; readonly keep: boolean; readonly signal: AbortSignal },
+): Promise<number> {
+  await payment.setUp(environment, progress);
+  const outcomes = await proveAll(environment);
+  const held = outcomes.filter((outcome) => outcome.held).length;
+  const code = held === outcomes.length ? 0 : 1;
+  if (options.json) {
+    const result = { held: code === 0, seconds: Number(seconds()), claims: outcomes };
+    process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
+  }
+  progress(`${held} of ${outcomes.length} claims held, ${seconds()} s after the start`);
+  if (!options.keep) return code;
+  progress(`the lab is up: export KUBECONFIG=${environment.lab?.kubeconfig ?? ""}`);
+  progress("Ctrl-C ends it");
+  await interrupted(options.signal);
   return code;
 }
 

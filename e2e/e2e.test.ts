@@ -1,5 +1,5 @@
 /** The scenarios as mocha tests: one lab (or the clusters of MCWAN_CONTEXTS) for all of them. */
-import { openEnvironment } from "./environment.ts";
+import { openEnvironment, runDirFor } from "./environment.ts";
 import type { Environment } from "./environment.ts";
 import { scenarios } from "./scenarios.ts";
 
@@ -13,7 +13,7 @@ describe("end to end", function () {
 
   before(async function () {
     this.timeout(600_000);
-    environment = await openEnvironment({ progress });
+    environment = await openEnvironment({ progress, runDir: runDirFor("e2e") });
   });
   after(async () => {
     await environment?.close();

@@ -1,14 +1,13 @@
 /**
  * Where scenarios run: a lab made for them, or clusters that a person names by context.
  *
- *     MCWAN_CONTEXTS=a,b,c [KUBECONFIG=…] → those clusters
+ *     --contexts a,b,c (or MCWAN_CONTEXTS) [KUBECONFIG=…] → those clusters
  *     MCWAN_LAB=<run folder>              → a lab that is up, and stays up
  *     otherwise                           → a lab of three clusters, ended afterwards
  *
  * On clusters that are not the lab's there are no link counters: claims that need them are skipped, and say so.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { homedir, tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { findBinary } from "../src/lab/binaries/binaries.ts";
 import { installMcWan, waitForMcWan } from "../src/lab/install.ts";
@@ -40,10 +39,12 @@ const readyTimeoutMs = 120_000;
 /** Opens the clusters of MCWAN_CONTEXTS, or makes a lab; installs mc-wan and waits for it. */
 export async function openEnvironment(options: {
   readonly progress: (line: string) => void;
-  /** The lab's run folder; its own temporary one if left out. */
-  readonly runDir?: string;
+  /** The lab's run folder, where a lab is made. */
+  readonly runDir: string;
+  /** Ends what is under way, and the lab with it. */
+  readonly signal?: AbortSignal;
 }): Promise<Environment> {
-  const contexts = (process.env["MCWAN_CONTEXTS"] ?? "").split(",").filter((context) => context !== "");
+  const contexts = contextsAsked(process.argv, process.env["MCWAN_CONTEXTS"]);
   const labUp = process.env["MCWAN_LAB"];
   const base =
     contexts.length > 0
@@ -57,14 +58,33 @@ export async function openEnvironment(options: {
     throw new Error("the scenarios need three clusters: one that consumes, two that export");
   }
   try {
-    await installMcWan(base.kubectl, base.clusters, { manifests, progress: options.progress });
-    await waitForMcWan(base.kubectl, base.clusters, readyTimeoutMs);
+    const install = async (): Promise<void> => {
+      await installMcWan(base.kubectl, base.clusters, { manifests, progress: options.progress });
+      await waitForMcWan(base.kubectl, base.clusters, readyTimeoutMs);
+    };
+    await Promise.race([install(), aborted(options.signal)]);
     options.progress("controllers and gateways are ready");
   } catch (error) {
     await base.close();
     throw error;
   }
   return { ...base, consumer, exporters };
+}
+
+/** Rejects when the signal is given; never fulfils. */
+function aborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal?.addEventListener("abort", () => {
+      reject(new Error("interrupted"));
+    });
+  });
+}
+
+/** The contexts of `--contexts a,b,c` (or `--contexts=a,b,c`), else of the environment's variable; none: a lab. */
+function contextsAsked(words: readonly string[], variable = ""): string[] {
+  const at = words.findIndex((word) => word === "--contexts" || word.startsWith("--contexts="));
+  const list = at < 0 ? variable : (words[at]?.split("=")[1] ?? words[at + 1] ?? "");
+  return list.split(",").filter((context) => context !== "");
 }
 
 type Base = Omit<Environment, "consumer" | "exporters">;
@@ -98,12 +118,15 @@ function baseOf(lab: Lab, close: () => Promise<void>): Base {
 
 async function labClusters(options: {
   readonly progress: (line: string) => void;
-  readonly runDir?: string;
+  readonly runDir: string;
+  readonly signal?: AbortSignal;
 }): Promise<Base> {
-  const runDir = options.runDir ?? (await mkdtemp(join(tmpdir(), "mc-wan-")));
-  const lab = await startLab({ runDir, onProgress: options.progress });
-  return baseOf(lab, async () => {
-    await lab.stop();
-    if (options.runDir === undefined) await rm(runDir, { recursive: true, force: true });
-  });
+  const { runDir, signal } = options;
+  const lab = await startLab({ runDir, signal, onProgress: options.progress });
+  return baseOf(lab, () => lab.stop());
+}
+
+/** The run folder of a lab for one purpose: always the same, so that the next run clears what a killed one left. */
+export function runDirFor(purpose: "demo" | "e2e"): string {
+  return join(tmpdir(), `mc-wan-${purpose}-${userInfo().uid}`);
 }
