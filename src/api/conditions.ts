@@ -31,7 +31,7 @@ export const types = {
   Classified: "Classified",
   /** L7 ServiceImport: clients cannot get past its rules. */
   Enforced: "Enforced",
-  /** MCS ServiceImport: every port can be carried. */
+  /** ServiceExport, MCS ServiceImport: every port can be carried. */
   PortsSupported: "PortsSupported",
 } as const;
 

@@ -7,16 +7,19 @@ import type { ObjectTypes } from "../model/kinds.ts";
 import { labels } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Store } from "../model/world.ts";
-import { isOurs } from "./owners.ts";
 
 type EndpointSlice = ObjectTypes["EndpointSlice"];
+
+/** Not by the label managed-by: Kubernetes copies a Service's labels to its slices, those of our own Services too. */
+const isWrittenByUs = ({ metadata }: EndpointSlice): boolean =>
+  metadata.labels?.[labels.sliceManagedBy] === labels.managedByValue;
 
 /** The IPv4 slices of each Service, by `namespace/name` of the Service, sorted by slice name. Ours are left out. */
 export function slicesByService(slices: Store<EndpointSlice>): ReadonlyMap<string, readonly EndpointSlice[]> {
   const byService = new Map<string, EndpointSlice[]>();
   for (const slice of slices.values()) {
     const service = slice.metadata.labels?.[labels.kubeServiceName];
-    if (service === undefined || slice.addressType !== "IPv4" || isOurs(slice)) continue;
+    if (service === undefined || slice.addressType !== "IPv4" || isWrittenByUs(slice)) continue;
     const key = `${slice.metadata.namespace ?? ""}/${service}`;
     const list = byService.get(key);
     if (list === undefined) byService.set(key, [slice]);

@@ -65,15 +65,16 @@ function mcsReady({ service, merged, dummies }: Import, { foreign, side, shadow 
   };
 }
 
-function portsSupported(merged: Merged, taken: readonly string[]): Finding {
+/** Whether every port of an export or import can be carried; `taken`: names of its dummies that are somebody else's. */
+export function portsSupported(service: Pick<Merged, "type" | "ports">, taken: readonly string[]): Finding {
   const problems: Problem[] = [];
-  for (const port of merged.ports) {
+  for (const port of service.ports) {
     const carriage = carriageOf(port);
     const words = `Port ${port.port}/${port.protocol}${port.name === undefined ? "" : ` ("${port.name}")`}`;
     if (carriage === "None")
       problems.push({
         reason: reasons.UnsupportedProtocol,
-        message: `${words} can't be carried: only HTTP, gRPC and TCP cross the WAN.`,
+        message: `${words} can't be carried: only HTTP, gRPC and TCP cross the WAN. Use it inside its own cluster.`,
       });
     if (carriage === "TCP") {
       problems.push({
@@ -88,7 +89,7 @@ function portsSupported(merged: Merged, taken: readonly string[]): Finding {
       message: notOurs(taken.map((name) => `Service "mc-wan/${name}"`)),
     });
   }
-  return unless(merged.type === "Headless" ? [] : problems, {
+  return unless(service.type === "Headless" ? [] : problems, {
     status: "True",
     reason: reasons.Supported,
     message: "Every port can be carried.",

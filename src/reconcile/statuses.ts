@@ -18,7 +18,7 @@ import { home } from "./gateway-directory.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
-import { mcsConditions, rulesConditions } from "./import-status.ts";
+import { mcsConditions, portsSupported, rulesConditions } from "./import-status.ts";
 import { policyConditions } from "./policy-status.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { classified, notOurs, renamedWords } from "./status-words.ts";
@@ -185,6 +185,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
       ),
       generation,
     ),
+    condition(types.PortsSupported, portsSupported(advertisement, []), generation),
   ];
 }
 
