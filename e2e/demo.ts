@@ -5,8 +5,10 @@
  *     npm run demo [-- --json]   once, then everything is torn down
  *     npm start                  the lab stays up to play with; Ctrl-C ends it
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { defaultRunDir } from "../src/lab/run-dir.ts";
+import type { Lab } from "../src/lab/lab.ts";
+import { defaultRunDir, isRunning } from "../src/lab/run-dir.ts";
 import type { Evidence } from "./claim.ts";
 import { openEnvironment, runDirFor } from "./environment.ts";
 import type { Environment } from "./environment.ts";
@@ -83,7 +85,11 @@ async function main(): Promise<number> {
   const runDir = options.keep ? defaultRunDir() : runDirFor("demo");
   const environment = await openEnvironment({ progress, runDir, signal });
   try {
-    return await Promise.race([showAll(environment, { ...options, signal }), interrupted(signal)]);
+    const code = await Promise.race([showAll(environment, options.json), interrupted(signal)]);
+    if (!options.keep || signal.aborted) return code;
+    progress(`the lab is up: export KUBECONFIG=${environment.lab?.kubeconfig ?? ""}`);
+    progress("Ctrl-C ends it");
+    return (await outlives(environment.lab, signal)) ? 1 : code;
   } finally {
     progress("ending the lab");
     await environment.close();
@@ -100,24 +106,29 @@ function interrupted(signal: AbortSignal): Promise<number> {
   });
 }
 
-async function showAll(
-  environment: Environment,
-  options: { readonly json: boolean; readonly keep: boolean; readonly signal: AbortSignal },
-): Promise<number> {
+async function showAll(environment: Environment, json: boolean): Promise<number> {
   await payment.setUp(environment, progress);
   const outcomes = await proveAll(environment);
   const held = outcomes.filter((outcome) => outcome.held).length;
   const code = held === outcomes.length ? 0 : 1;
-  if (options.json) {
+  if (json) {
     const result = { held: code === 0, seconds: Number(seconds()), claims: outcomes };
     process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);
   }
   progress(`${held} of ${outcomes.length} claims held, ${seconds()} s after the start`);
-  if (!options.keep) return code;
-  progress(`the lab is up: export KUBECONFIG=${environment.lab?.kubeconfig ?? ""}`);
-  progress("Ctrl-C ends it");
-  await interrupted(options.signal);
   return code;
+}
+
+/** Waits for Ctrl-C; true if the lab ended before. */
+async function outlives(lab: Lab | undefined, signal: AbortSignal): Promise<boolean> {
+  while (!signal.aborted) {
+    if (lab !== undefined && !isRunning(lab.state.process)) {
+      progress("the lab has ended by itself: its logs are in the run folder");
+      return true;
+    }
+    await sleep(200);
+  }
+  return false;
 }
 
 try {
