@@ -41,8 +41,9 @@ async function main(words: readonly string[]): Promise<void> {
     .exitOverride()
     .showHelpAfterError("(--help tells more)")
     .enablePositionalOptions();
+  const called = words[0] === "help" ? words[1] : words[0];
   for (const [name, [description, add]] of Object.entries(commands)) {
-    if (words[0] === name) await add(program);
+    if (called === name) await add(program);
     else program.command(name).description(description);
   }
   await program.parseAsync(words, { from: "user" });
@@ -66,5 +67,6 @@ function tell(error: unknown): number {
 try {
   await main(process.argv.slice(2));
 } catch (error) {
-  process.exitCode = tell(error);
+  // What the command had begun before it failed, as a server, must not keep the process alive.
+  process.exit(tell(error));
 }

@@ -17,6 +17,7 @@ import { checkHost } from "./host-check.ts";
 import { clientNetns } from "./inside/network.ts";
 import { endsOf, labFiles, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
 import { launch, openApiServerSockets } from "./launcher.ts";
+import { loadImages } from "./node-agent/images.ts";
 import { checkedIds, makePlan, writePlan, type PlanOptions } from "./make-plan.ts";
 import {
   childrenOf,
@@ -207,6 +208,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const say = options.onProgress ?? ((): void => undefined);
   const ids = checkedIds(options.clusters);
   checkHost();
+  checkImages(options.imagesFile);
   const binaries = await obtainBinaries(binaryNames, { progress: say, signal: options.signal });
   return await withRunDirLock(runDir, async () => {
     const before = readState(runDir);
@@ -226,6 +228,22 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
       throw error;
     }
   });
+}
+
+/** The node agents would refuse it too, but only when everything else is up. */
+function checkImages(imagesFile: string | undefined): void {
+  if (imagesFile === undefined) return;
+  try {
+    loadImages("", resolve(imagesFile));
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split("\n")[0] : "unknown fault";
+    throw new UsageError(
+      `the images of ${imagesFile} can't be used (${why ?? ""}): correct the file, or name another with --images`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 /** The lab in a run folder; undefined when none is up there. */

@@ -140,8 +140,12 @@ async function start(flags: ControllerFlags, log: Log): Promise<() => Promise<vo
     },
   });
   const ports = { health: flags.healthPort, debug: flags.debugPort };
-  const pages = await serveStatus({ controller: run, metrics, ports });
-  ({ xdsPort } = await run.start());
+  const pages = await serveStatus({ controller: run, metrics, ports }).catch((error: unknown) => {
+    throw portFault(error, { "--health-port": ports.health, "--debug-port": ports.debug });
+  });
+  ({ xdsPort } = await run.start().catch((error: unknown) => {
+    throw portFault(error, { "--xds-port": flags.xdsPort });
+  }));
   log.info("started", {
     xdsPort,
     health: pages.healthPort,
@@ -152,6 +156,16 @@ async function start(flags: ControllerFlags, log: Log): Promise<() => Promise<vo
     await run.stop();
     await pages.close();
   };
+}
+
+/** A server could not listen: names the flag. Of several, the error's own port tells which. */
+function portFault(error: unknown, flags: Readonly<Record<string, number>>): unknown {
+  const own = error instanceof Error && "port" in error ? error.port : undefined;
+  const [flag, taken] = Object.entries(flags).find(([, number]) => own === undefined || number === own) ?? [];
+  if (flag === undefined) return error;
+  return new UsageError(`can't listen on port ${String(taken)}: choose another with ${flag}`, {
+    cause: error,
+  });
 }
 
 function settingsOf(flags: ControllerFlags): Settings {
@@ -168,14 +182,14 @@ type Drivers = Awaited<ReturnType<typeof loadDrivers>>;
 
 /** Loaded only here: client-node and gRPC take their time and memory. */
 async function loadDrivers() {
-  const [access, client, ads, metrics, timing] = await Promise.all([
+  const [access, client, ads, { prometheusMetrics }, timing] = await Promise.all([
     import("../../drivers/kube/kubeconfig.ts"),
     import("../../drivers/kube/kube-client.ts"),
     import("../../drivers/grpc/create-ads-server.ts"),
     import("../../drivers/metrics/prometheus-metrics.ts"),
     import("../../drivers/timing/real-timing.ts"),
   ]);
-  return { ...access, ...client, ...ads, ...metrics, ...timing };
+  return { ...access, ...client, ...ads, prometheusMetrics, ...timing };
 }
 
 async function loadStages() {

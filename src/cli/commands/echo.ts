@@ -6,6 +6,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
+import { UsageError } from "../../model/errors.ts";
 import { createEchoServer } from "./echo-server.ts";
 import { numberOption } from "./whole-number.ts";
 
@@ -63,7 +64,12 @@ async function echo(options: EchoOptions): Promise<void> {
   });
   const { server } = echoServer;
   server.listen(options.port, options.address);
-  await once(server, "listening");
+  await once(server, "listening").catch((cause: unknown) => {
+    throw new UsageError(
+      `can't listen on ${options.address}:${options.port}: choose others with --port and --address`,
+      { cause },
+    );
+  });
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   process.stdout.write(`listening on ${options.address}:${port}\n`);

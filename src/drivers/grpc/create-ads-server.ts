@@ -5,7 +5,7 @@
  *                  └→ own report ─┬─ leader: + reports of followers → acknowledgements, listening
  *                                 └─ follower: → the leader
  */
-import { Server, ServerCredentials } from "@grpc/grpc-js";
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
 import { UnavailableError } from "../../model/errors.ts";
 import type { Log } from "../../model/log.ts";
 import type { Metrics } from "../../model/metrics.ts";
@@ -42,6 +42,9 @@ export interface AdsServerOptions {
 export interface ReplicatedAdsServer extends AdsServer {
   publish(config: Parameters<AdsServer["publish"]>[0]): Publication;
 }
+
+// The library's own lines would stand between ours; what matters of them comes as errors too.
+setLogVerbosity(logVerbosity.NONE);
 
 /** Makes the server; it listens after `start()`. */
 export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer {

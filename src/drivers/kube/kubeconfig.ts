@@ -29,7 +29,12 @@ export async function homeAccess(options: { kubeconfig?: string; context?: strin
     else config.loadFromDefault();
     if (options.context !== undefined) config.setCurrentContext(options.context);
   } catch (cause) {
-    throw new UsageError(`the kubeconfig can't be read: ${(cause as Error).message}`);
+    throw new UsageError(
+      `the kubeconfig can't be read (${whyUnread(cause)}): name another with --kubeconfig`,
+      {
+        cause,
+      },
+    );
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null)
@@ -46,6 +51,11 @@ export async function homeAccess(options: { kubeconfig?: string; context?: strin
     },
     authorization: remembered(async () => (await httpsOptions(config)).authorization),
   };
+}
+
+/** Of a parser's error nothing is told: it may quote the file. */
+function whyUnread(cause: unknown): string {
+  return cause instanceof Error && "code" in cause ? cause.message : "it is no kubeconfig";
 }
 
 /** Access to a peer, or why its kubeconfig is refused, all reasons. `bytes` is the value in the Secret. */
