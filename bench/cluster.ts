@@ -42,7 +42,11 @@ const readyTimeoutMs = 180_000;
 /** Starts a lab of these clusters and installs mc-wan. What was started is ended if that fails. */
 export async function openLab(ids: readonly string[], { progress, signal }: BenchContext): Promise<BenchLab> {
   const runDir = await mkdtemp(join(tmpdir(), "mc-wan-bench-"));
-  const closers: (() => Promise<void>)[] = [async () => await rm(runDir, { recursive: true, force: true })];
+  const closers: (() => Promise<void>)[] = [
+    async () => {
+      await rm(runDir, { recursive: true, force: true });
+    },
+  ];
   const close = async (): Promise<void> => {
     for (const each of closers.splice(0).reverse()) await each();
   };
@@ -189,8 +193,7 @@ export function echoService(namespace: string, name: string): KubeObject {
 /** Waits until every one of these Services has a ready endpoint. */
 export async function haveEndpoints(
   cluster: BenchCluster,
-  namespace: string,
-  services: readonly string[],
+  { namespace, services }: { readonly namespace: string; readonly services: readonly string[] },
   signal: AbortSignal,
 ): Promise<void> {
   await until("endpoints of the Services", { timeoutMs: 120_000, signal }, async () => {

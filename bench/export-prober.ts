@@ -106,6 +106,9 @@ async function probe(task: ExportTask): Promise<ExportResult[]> {
   return results;
 }
 
+/** A SYN that nobody answers is given up before its first retransmission: the next attempt tells more. */
+const attemptMs = 250;
+
 /** A new request every so often, whatever became of the ones before: a lost SYN must not hold up the next. */
 async function untilOk(
   address: string,
@@ -116,7 +119,7 @@ async function untilOk(
   const found: { at: number | undefined } = { at: undefined };
   let underWay = 0;
   while (found.at === undefined && performance.now() < endAt) {
-    if (underWay < 64) {
+    if (underWay < 128) {
       underWay += 1;
       void ask({ address, hostname, agent }).then((answer) => {
         underWay -= 1;
@@ -143,7 +146,7 @@ function ask({
   const headers = { host: `${hostname}:8080` };
   return new Promise((resolve) => {
     const request = get(
-      { host: address, port: 8080, path: "/", headers, agent, timeout: 1000 },
+      { host: address, port: 8080, path: "/", headers, agent, timeout: attemptMs },
       (response) => {
         response.resume();
         resolve(String(response.statusCode));

@@ -37,11 +37,11 @@ export async function exports(
         await createAll(cluster, [...rest, ...services.map((name) => echoService(namespace, name))]);
     }),
   );
-  await haveEndpoints(exporter, namespace, services, signal);
+  await haveEndpoints(exporter, { namespace, services }, signal);
   // Policy ports open everywhere, and gateways tell that they listen, before the first export.
   await new Promise((resolve) => setTimeout(resolve, 5000));
   progress("export: Pods are ready");
-  const results = await runInside<ExportTask, ExportResult[]>(
+  const results = await runInside<ExportResult[]>(
     lab,
     { cluster: consumer.id, program: "export-prober.ts", signal },
     {
@@ -54,7 +54,7 @@ export async function exports(
       pollMs: 5,
       timeoutMs: 20_000,
       pauseMs: 500,
-    },
+    } satisfies ExportTask,
   );
   const values = (of: (result: ExportResult) => number | undefined): number[] =>
     results.map(of).filter((value) => value !== undefined);

@@ -17,7 +17,7 @@ export function storesOf<Name extends KindName>(
   names: readonly Name[],
   objects: readonly KubeObject[],
 ): Record<Name, ReadonlyMap<string, KubeObject>> {
-  const stores = new Map(names.map((name) => [name as KindName, new Map<string, KubeObject>()]));
-  for (const object of objects) stores.get(kindOf(object))?.set(keyOf(object.metadata), object);
-  return Object.fromEntries(stores) as Record<Name, ReadonlyMap<string, KubeObject>>;
+  const stores = Object.fromEntries(names.map((name) => [name, new Map<string, KubeObject>()]));
+  for (const object of objects) stores[kindOf(object)]?.set(keyOf(object.metadata), object);
+  return stores as Record<Name, Map<string, KubeObject>>;
 }

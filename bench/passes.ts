@@ -71,7 +71,7 @@ function settled(start: World): World {
     )) {
       const store = new Map<string, unknown>(world.home[kind as HomeKind] as ReadonlyMap<string, unknown>);
       for (const { object } of objects) {
-        const { metadata } = object as KubeObject;
+        const { metadata } = object;
         const given = {
           uid: `uid-of-${kind}-${keyOf(metadata)}`,
           resourceVersion: `settled-${round}`,

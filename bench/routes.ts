@@ -64,7 +64,7 @@ export async function routes({ lab, clusters }: BenchLab, context: BenchContext)
     [...warm, ...cold].map((name) => echoService(namespace, name)),
   );
   await createAll(cluster, [gatewayObject]);
-  await haveEndpoints(cluster, namespace, [...warm, ...cold], signal);
+  await haveEndpoints(cluster, { namespace, services: [...warm, ...cold] }, signal);
   const address = await until(
     "the Gateway's programming",
     { timeoutMs: 120_000, signal },
@@ -101,7 +101,7 @@ export async function routes({ lab, clusters }: BenchLab, context: BenchContext)
   progress(`routes: ${total} stand and are accepted, ${rounded(acceptedMs / 1000)} s after the first`);
 
   const before = await controllerSamples(cluster);
-  const results = await runInside<RouteTask, RouteResult[]>(
+  const results = await runInside<RouteResult[]>(
     lab,
     { cluster: cluster.id, program: "route-prober.ts", signal },
     {
@@ -112,7 +112,7 @@ export async function routes({ lab, clusters }: BenchLab, context: BenchContext)
         host: `probe-${index}.bench.test`,
         service: index % 2 === 0 ? (cold[index / 2] ?? "") : (warm[index % warmServices] ?? ""),
       })),
-    },
+    } satisfies RouteTask,
   );
   const after = await controllerSamples(cluster);
   weigh(`${total} routes`, 250);

@@ -10,10 +10,10 @@ export interface InsideProgram {
 }
 
 /** Gives it the task as JSON and its result back. */
-export async function runInside<Task, Result>(
+export async function runInside<Result>(
   lab: Lab,
   { cluster, program, signal }: InsideProgram,
-  task: Task,
+  task: unknown,
 ): Promise<Result> {
   const { code, stdout, stderr } = await lab.runAsClient(
     cluster,

@@ -60,6 +60,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
       dummyEndpoints: "All",
       legacyEndpoints: true,
       poolReplicas: 2,
+      ingress: { mode: "PodIP", addresses: [] },
     },
   };
 }
@@ -188,9 +189,7 @@ export function exportsWorld(count: number): World {
     home: [...cluster("peer").map(withDefault), ...objects],
     listening: [["peer-ingress-1", policies.map((_, index) => 31_111 + index)]],
   });
-  const advertised = [...createReconcile()(peerWorld).objects.values()].map(
-    ({ object: wanted }) => wanted as KubeObject,
-  );
+  const advertised = [...createReconcile()(peerWorld).objects.values()].map(({ object: wanted }) => wanted);
   return worldOf({ homeId: "home", home, peer: [...advertised, ...home] });
 }
 
