@@ -19,7 +19,12 @@ export default {
     only("serve", "model", "envoy"),
     only("drivers", "observe", "apply", "serve", "model", "api", "envoy"),
     only("lab", "model", "api", "drivers"),
-    { name: "no-circular", severity: "error", from: { pathNot: "^src/envoy/" }, to: { circular: true, viaOnly: { pathNot: "^src/envoy/" } } },
+    {
+      name: "no-circular",
+      severity: "error",
+      from: { pathNot: "^src/envoy/" },
+      to: { circular: true, viaOnly: { pathNot: "^src/envoy/" } },
+    },
     {
       name: "pure-stages",
       severity: "error",
@@ -31,8 +36,14 @@ export default {
       name: "client-libraries-in-drivers",
       severity: "error",
       comment: "Only drivers (and the lab, which is one) speak to the outside world.",
-      from: { path: "^src/(api|model|observe|reconcile|apply|translate|serve|cli)/", pathNot: "[.]test[.]ts$" },
-      to: { path: "node_modules/(@kubernetes/client-node|@grpc/grpc-js|undici|winston|ws)/", dependencyTypesNot: ["type-only"] },
+      from: {
+        path: "^src/(api|model|observe|reconcile|apply|translate|serve|cli)/",
+        pathNot: "[.]test[.]ts$",
+      },
+      to: {
+        path: "node_modules/(@kubernetes/client-node|@grpc/grpc-js|undici|winston|ws)/",
+        dependencyTypesNot: ["type-only"],
+      },
     },
   ],
   options: {

@@ -3,7 +3,16 @@ import tseslint from "typescript-eslint";
 
 /** What a pure stage may not touch: it is a function of its input alone. */
 const pure = {
-  "no-restricted-globals": ["error", "process", "setTimeout", "setInterval", "setImmediate", "fetch", "performance", "crypto"],
+  "no-restricted-globals": [
+    "error",
+    "process",
+    "setTimeout",
+    "setInterval",
+    "setImmediate",
+    "fetch",
+    "performance",
+    "crypto",
+  ],
   "no-restricted-properties": [
     "error",
     { object: "Math", property: "random" },
@@ -21,7 +30,17 @@ const pure = {
 };
 
 export default tseslint.config(
-  { ignores: ["node_modules/", "coverage/", "src/envoy/", "src/api/generated/", "*.config.js", ".dependency-cruiser.js", "src/cli/mcwan.js"] },
+  {
+    ignores: [
+      "node_modules/",
+      "coverage/",
+      "src/envoy/",
+      "src/api/generated/",
+      "*.config.js",
+      ".dependency-cruiser.js",
+      "src/cli/mcwan.js",
+    ],
+  },
   eslint.configs.recommended,
   tseslint.configs.strictTypeChecked,
   tseslint.configs.stylisticTypeChecked,
@@ -40,7 +59,11 @@ export default tseslint.config(
       "max-params": ["error", 3],
     },
   },
-  { files: ["src/{model,reconcile,translate}/**"], ignores: ["**/*.test.ts", "src/model/log.ts"], rules: pure },
+  {
+    files: ["src/{model,reconcile,translate}/**"],
+    ignores: ["**/*.test.ts", "src/model/log.ts"],
+    rules: pure,
+  },
   {
     files: ["**/*.test.ts", "e2e/**", "bench/**"],
     rules: {

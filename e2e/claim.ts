@@ -22,7 +22,7 @@ export interface Scenario {
 }
 
 /** A claim does not hold: what was seen instead. */
-export class Refuted extends Error {
+class Refuted extends Error {
   override readonly name = "Refuted";
   readonly evidence: Evidence;
   constructor(message: string, evidence: Evidence) {

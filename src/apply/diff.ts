@@ -49,7 +49,7 @@ const labelledKinds: ReadonlySet<KindName> = new Set<KindName>([
 ]);
 
 /** Kinds that mc-wan writes, and so deletes when they are no longer wanted. */
-export const writtenKinds = [
+const writtenKinds = [
   "Service",
   "EndpointSlice",
   "Endpoints",

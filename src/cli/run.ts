@@ -28,7 +28,7 @@ import type { ObserverStatus } from "../observe/observer.ts";
 import type { ConnectPeer } from "../observe/peer-watch.ts";
 
 /** The pure stages, as they are called here. */
-export interface Stages {
+interface Stages {
   readonly reconcile: (world: World) => Desired;
   readonly translate: (world: World, desired: Desired) => Translation;
   readonly gatewayStatuses: (input: GatewayStatusInput) => ReadonlyMap<ObjectKey, DesiredStatus>;

@@ -10,13 +10,13 @@ const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const lifetimeMs = 365 * 24 * 3600 * 1000;
 
 /** A PEM certificate with its PEM (PKCS #8) key. */
-export interface KeyPair {
+interface KeyPair {
   readonly certificate: string;
   readonly key: string;
 }
 
 /** What a certificate says. */
-export interface LeafRequest {
+interface LeafRequest {
   readonly commonName: string;
   readonly organization?: string;
   readonly dnsNames?: readonly string[];

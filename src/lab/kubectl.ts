@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 
 /** What a program printed, and how it ended. */
-export interface Output {
+interface Output {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -38,7 +38,7 @@ export function kubectl(program: string, kubeconfig: string): Kubectl {
 }
 
 /** Runs a program to its end; `input` goes to its standard input. */
-export function runProgram(program: string, args: readonly string[], input?: string): Promise<Output> {
+function runProgram(program: string, args: readonly string[], input?: string): Promise<Output> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
     const stdout: Buffer[] = [];

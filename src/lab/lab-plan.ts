@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { tunnelLinks, type ClusterAddresses, type TunnelEnd, type TunnelLink } from "./address-plan.ts";
 
 /** Absolute paths of the programs that a lab runs. */
-export interface LabPrograms {
+interface LabPrograms {
   readonly etcd: string;
   readonly kubeApiserver: string;
   readonly kubeControllerManager: string;

@@ -7,7 +7,7 @@
  */
 
 /** Where the agent's kubelet endpoint (exec, logs, port-forward) listens, and whom it believes. */
-export interface KubeletEndpointConfig {
+interface KubeletEndpointConfig {
   /** TCP port on `nodeIP`, also announced in the Node's `daemonEndpoints`. */
   readonly port: number;
   /** PEM certificate for `nodeIP`; kube-apiserver verifies it. */

@@ -67,7 +67,7 @@ type NameOf<Type extends MetricInfo["type"]> = {
 }[keyof typeof metrics];
 
 /** The labels of a metric, all of them. */
-export type LabelsOf<Name extends keyof typeof metrics> = Readonly<
+type LabelsOf<Name extends keyof typeof metrics> = Readonly<
   Record<(typeof metrics)[Name]["labels"][number], string>
 >;
 

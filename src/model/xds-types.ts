@@ -16,10 +16,3 @@ export const xdsType = {
 
 /** One of the type URLs in `xdsType`. */
 export type XdsTypeUrl = (typeof xdsType)[keyof typeof xdsType];
-
-const known: ReadonlySet<string> = new Set(Object.values(xdsType));
-
-/** Whether a type URL, as an Envoy sent it, is one that mc-wan knows. */
-export function isXdsTypeUrl(typeUrl: string): typeUrl is XdsTypeUrl {
-  return known.has(typeUrl);
-}

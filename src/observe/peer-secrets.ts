@@ -11,7 +11,7 @@ import { Redacted } from "../model/redacted.ts";
 import type { ClusterId } from "../model/world.ts";
 
 /** The key of a Secret's data that holds the kubeconfig. */
-export const kubeconfigKey = "kubeconfig";
+const kubeconfigKey = "kubeconfig";
 
 /** A peer that may be followed. */
 export interface PeerSecret {

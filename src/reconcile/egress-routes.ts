@@ -55,7 +55,7 @@ export interface EgressSide {
 }
 
 /** Name of a port's listener: the port's own, `port-<n>` if it has none. */
-export const listenerName = (port: AdvertisedPort): string => port.name ?? `port-${port.port}`;
+const listenerName = ({ name = "", port }: AdvertisedPort): string => (name === "" ? `port-${port}` : name);
 
 /** The Gateway and HTTPRoutes of an import that goes through the egress gateway. */
 export function egressSide(input: EgressInput): EgressSide {

@@ -10,7 +10,7 @@ import { byAge, compare } from "../model/order.ts";
 import type { Store } from "../model/world.ts";
 
 /** Gateway API allows 64 listeners on a Gateway; an ingress Gateway has one for every policy. */
-export const maxAccepted = 32;
+const maxAccepted = 32;
 
 /** The WANPolicies of the home cluster, judged. */
 export interface PolicySet {

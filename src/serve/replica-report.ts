@@ -23,7 +23,7 @@ export interface GatewayReport extends Acknowledgement {
 }
 
 /** The ports of one gateway Pod. */
-export interface PodReport {
+interface PodReport {
   /** In order, each once. */
   readonly ports: readonly number[];
   /** False: what the Envoy last said before its stream ended. It counts only if it isn't connected elsewhere. */

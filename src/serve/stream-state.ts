@@ -37,14 +37,14 @@ export interface Mark {
 }
 
 /** A response that has no answer yet. */
-export interface InFlight {
+interface InFlight {
   readonly response: StreamResponse;
   /** Its snapshot; undefined for a trial, which holds only some of the changes. */
   readonly number: number | undefined;
 }
 
 /** What a client refused and must not get again, and its own words. */
-export interface Refusal {
+interface Refusal {
   readonly version: string;
   readonly reason: string;
 }

@@ -16,7 +16,7 @@ import type { Problem } from "../model/problem.ts";
 import type { Filter, HeaderModifier, Mirror, Redirect, Rewrite } from "./gateway-api.ts";
 
 /** Changes of headers, in Envoy's terms: routes, weights and tables have fields of these names. */
-export interface HeaderChanges {
+interface HeaderChanges {
   readonly requestHeadersToAdd: HeaderValueOption[];
   readonly requestHeadersToRemove: string[];
   readonly responseHeadersToAdd: HeaderValueOption[];

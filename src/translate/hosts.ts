@@ -13,13 +13,13 @@ export function normalizeHost(hostname: string): string {
 }
 
 /** Whether `outer` matches every name that `inner` matches. */
-export function covers(outer: string, inner: string): boolean {
+function covers(outer: string, inner: string): boolean {
   if (outer === anyHost || outer === inner) return true;
   return outer.startsWith("*.") && inner !== anyHost && inner.endsWith(outer.slice(1));
 }
 
 /** The names that both match; undefined if there are none. */
-export function intersection(a: string, b: string): string | undefined {
+function intersection(a: string, b: string): string | undefined {
   if (covers(a, b)) return b;
   return covers(b, a) ? a : undefined;
 }

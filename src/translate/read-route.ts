@@ -13,13 +13,13 @@ import type { BackendRef, HTTPRoute, Mirror, Rule } from "./gateway-api.ts";
 import { translateMatch } from "./matches.ts";
 import type { TranslatedMatch } from "./matches.ts";
 
-export interface ReadBackend {
+interface ReadBackend {
   readonly query: BackendQuery;
   readonly weight: number;
   readonly filters: Filters;
 }
 
-export interface ReadMirror {
+interface ReadMirror {
   readonly query: BackendQuery;
   readonly mirror: Mirror;
 }

@@ -171,7 +171,7 @@ export class ModelEnvoy {
 }
 
 /** What a version of the model says. */
-export function meaningOf(version: string): Meaning {
+function meaningOf(version: string): Meaning {
   return JSON.parse(version) as Meaning;
 }
 

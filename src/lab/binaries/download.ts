@@ -27,7 +27,7 @@ export interface Download {
 }
 
 /** A hash in lower-case hexadecimal. */
-export interface Checksum {
+interface Checksum {
   readonly algorithm: "sha256" | "sha512";
   readonly hex: string;
 }
