@@ -32,7 +32,15 @@ interface SecretMistake {
   readonly inPolicies: boolean;
 }
 
+/** The Event at the Secret that stands now, not at one of the same name before. */
 async function eventAt(environment: Environment, secret: string): Promise<string | undefined> {
+  const { metadata } = (await environment.kubectl.json(environment.consumer.context, [
+    "get",
+    "secret",
+    "-n",
+    systemNamespace,
+    secret,
+  ])) as { metadata: { uid: string } };
   const { items } = (await environment.kubectl.json(environment.consumer.context, [
     "get",
     "events",
@@ -41,7 +49,7 @@ async function eventAt(environment: Environment, secret: string): Promise<string
     "--field-selector",
     `involvedObject.kind=Secret,involvedObject.name=${secret},type=Warning`,
   ])) as { items: { message: string; involvedObject: { uid?: string } }[] };
-  return items.find(({ involvedObject }) => involvedObject.uid !== undefined)?.message;
+  return items.find(({ involvedObject }) => involvedObject.uid === metadata.uid)?.message;
 }
 
 function isTold(title: string, mistake: SecretMistake): Claim {
@@ -64,7 +72,7 @@ function isTold(title: string, mistake: SecretMistake): Claim {
             { cluster: environment.consumer, object: "wanpolicy/sd-wan-priority-high" },
             "Consistent",
           );
-          return seen?.status === "Unknown" && seen.message.includes(`"${mistake.id}"`) ? seen : undefined;
+          return seen?.status === "Unknown" && seen.message.includes(`"${mistake.id}" (`) ? seen : undefined;
         });
         for (const words of mistake.says)
           must(words.test(condition.message), `the condition misses ${String(words)}`, { condition });

@@ -71,7 +71,7 @@ export const ruleMistakes = [
   inRules("a rule with a backend that doesn't exist is told", {
     ...notToRefer,
     list: [{ backendRefs: [{ name: "ruled-v2", port: 8080 }] }],
-    says: [/Rule 1/, /"ruled-v2"/, /"secure"/, /500/, /Create|Name|name/],
+    says: [/Rule 1/, /"ruled-v2"/, /"secure"/, /500/, /Create it, or name another/],
   }),
   inRules(
     "a rule with the dummy Service of another namespace's service is told like one that doesn't exist",

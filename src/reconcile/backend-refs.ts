@@ -189,7 +189,7 @@ function chosenPort(asked: number | undefined, ports: readonly number[], came: n
 
 const notFound = (name: string, { service }: RefContext): Problem => ({
   reason: reasons.BackendNotFound,
-  message: `backendRef "${name}" leads to nothing that namespace "${service.namespace}" may name. Requests for it are answered with 500.`,
+  message: `backendRef "${name}" leads to nothing that namespace "${service.namespace}" may name. Requests for it are answered with 500. Create it, or name another.`,
 });
 
 const portNotFound = (ref: HTTPBackendRef, ports: readonly number[]): Problem => ({
