@@ -153,6 +153,7 @@ describe("deploy and examples on a real API server", function () {
       ...[
         "Namespace",
         "Node",
+        "ServiceCIDR",
         "Pod",
         "GatewayClass",
         "ServiceExport",
@@ -175,6 +176,18 @@ describe("deploy and examples on a real API server", function () {
       { group: "", resource: "users", verb: "impersonate" },
     ];
     expect(await refused(controller, accesses)).to.deep.equal(accesses.map(said));
+  });
+
+  it("lets the controller see its nodes' ranges, and nothing of nodes beyond reading", async () => {
+    const node = accessTo(kinds.Node, "get");
+    expect(await refused(controller, [node])).to.deep.equal([]);
+    const others: Access[] = [
+      { ...node, subresource: "proxy" },
+      { ...node, subresource: "stats" },
+      { ...node, subresource: "status", verb: "patch" },
+      { ...accessTo(kinds.ServiceCIDR, "patch"), subresource: "status" },
+    ];
+    expect(await refused(controller, others)).to.deep.equal(others.map(said));
   });
 
   it("lets a peer read policies and advertisements and nothing else", async () => {

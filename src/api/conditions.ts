@@ -27,8 +27,13 @@ export const types = {
   Ready: "Ready",
   /** ServiceExport: exporters disagree. */
   Conflict: "Conflict",
-  /** ServiceExport, MCS ServiceImport: its traffic travels over the WANPolicy that was asked for. */
+  /**
+   * ServiceExport, MCS ServiceImport: its traffic travels over the WANPolicy that was asked for. GatewayAdvertisement:
+   * every WANPolicy can be asked for.
+   */
   Classified: "Classified",
+  /** GatewayAdvertisement: the gateways that peers advertise can be used. */
+  PeersUsable: "PeersUsable",
   /** L7 ServiceImport: clients cannot get past its rules. */
   Enforced: "Enforced",
   /** ServiceExport, MCS ServiceImport: every port can be carried. */
@@ -120,6 +125,8 @@ export const reasons = {
   /** An advertised address is inside our own pod or service range. */
   AddressOverlap: "AddressOverlap",
   UnusableAddress: "UnusableAddress",
+  /** Mode NodePort: the port of a WANPolicy is outside the range of node ports. */
+  NotANodePort: "NotANodePort",
 
   // Peers.
   InvalidKubeconfig: "InvalidKubeconfig",

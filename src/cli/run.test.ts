@@ -98,6 +98,7 @@ describe("a Controller at a real API server", function () {
         dummyEndpoints: "All",
         legacyEndpoints: true,
         poolReplicas: 1,
+        ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "east",
       identity: changes.identity ?? "one_127.0.0.1",

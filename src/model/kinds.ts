@@ -10,6 +10,7 @@ import type { IHTTPRoute } from "@kubernetes-models/gateway-api/gateway.networki
 import type { IReferenceGrant } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant";
 import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
 import type { IEndpointSlice } from "kubernetes-models/discovery.k8s.io/v1/EndpointSlice";
+import type { IServiceCIDR } from "kubernetes-models/networking.k8s.io/v1/ServiceCIDR";
 import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
 import type { IEndpoints } from "kubernetes-models/v1/Endpoints";
 import type { INamespace } from "kubernetes-models/v1/Namespace";
@@ -54,6 +55,7 @@ const ours = "mc-wan.l7mp.io/v1alpha1";
 export const kinds = {
   Namespace: of("v1", "Namespace", inCluster("namespaces")),
   Node: of("v1", "Node", inCluster("nodes")),
+  ServiceCIDR: of("networking.k8s.io/v1", "ServiceCIDR", inCluster("servicecidrs")),
   Service: of("v1", "Service", inNamespace("services")),
   ServiceAccount: of("v1", "ServiceAccount", inNamespace("serviceaccounts")),
   Endpoints: of("v1", "Endpoints", inNamespace("endpoints")),
@@ -86,9 +88,12 @@ export type KindName = keyof typeof kinds;
 /** The TypeScript type of each kind. */
 export interface ObjectTypes {
   Namespace: Kube<INamespace>;
+  /** Only name, uid and pod ranges: a node's status changes all the time. */
   Node: Kube<INode>;
+  ServiceCIDR: Kube<IServiceCIDR>;
   Service: Kube<IService>;
   ServiceAccount: Kube<IServiceAccount>;
+  // eslint-disable-next-line @typescript-eslint/no-deprecated -- Written on demand for consumers that read nothing newer (--legacy-endpoints).
   Endpoints: Kube<IEndpoints>;
   /** Only Pods of our gateways. */
   Pod: Kube<IPod>;

@@ -6,6 +6,7 @@
  * Identity is meaning: an object that did not change is the same JavaScript object, and a Store in which nothing
  * changed is the same Map, in every later World. Pure stages memoise on that.
  */
+import type { GatewayAdvertisement } from "../api/gateway-advertisement.ts";
 import type { ObjectTypes } from "./kinds.ts";
 import type { Problem } from "./problem.ts";
 
@@ -19,10 +20,13 @@ export type Store<T> = ReadonlyMap<string, T>;
  * Kinds that are watched in the home cluster. Pods: only those labelled as our gateways. Secrets: only peers' Secrets in
  * `mc-wan-system` and never their data (observe keeps that to itself). CustomResourceDefinitions: only
  * `wanpolicies.mc-wan.l7mp.io`, the owner of what has no other. Endpoints, ServiceAccounts, Deployments and
- * PodDisruptionBudgets: only those labelled managed-by mc-wan. EndpointSlices and Services: all.
+ * PodDisruptionBudgets: only those labelled managed-by mc-wan. EndpointSlices and Services: all. Nodes: only their pod
+ * ranges. ServiceCIDRs: none before Kubernetes 1.33.
  */
 export const homeKinds = [
   "Namespace",
+  "Node",
+  "ServiceCIDR",
   "Service",
   "EndpointSlice",
   "Endpoints",
@@ -79,6 +83,12 @@ export interface Settings {
   readonly legacyEndpoints: boolean;
   /** Replicas of each shared pool. */
   readonly poolReplicas: number;
+  /** Where peers reach the shared ingress pool. */
+  readonly ingress: {
+    readonly mode: GatewayAdvertisement["spec"]["mode"];
+    /** IPv4, reachable, each once; of mode Static only, else empty. */
+    readonly addresses: readonly string[];
+  };
 }
 
 export interface World {

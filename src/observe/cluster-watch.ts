@@ -19,6 +19,8 @@ export interface WatchedKind {
   readonly selection: Selection;
   /** The kind need not exist. */
   readonly isOptional?: boolean;
+  /** What is kept of each object; see ReflectorOptions. */
+  readonly project?: (object: KubeObject) => KubeObject;
 }
 
 /** What reflectors of all clusters share. */
@@ -91,7 +93,7 @@ export class ClusterWatch {
     return [...this.#failures.values()].sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
-  #reflector({ name, selection, isOptional }: WatchedKind): Reflector {
+  #reflector({ name, selection, isOptional, project }: WatchedKind): Reflector {
     const { cluster, reader, timing, metrics, changed } = this.#options;
     const log = this.#options.log.child({ cluster, kind: name });
     const labels = { cluster, kind: name };
@@ -101,6 +103,7 @@ export class ClusterWatch {
       reader,
       timing,
       isOptional: isOptional ?? false,
+      ...(project && { project }),
       events: {
         changed: () => {
           metrics.set("mcwan_kinds_synced", { cluster }, this.#reflectors.size - this.unsynced.length);

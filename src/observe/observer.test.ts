@@ -4,6 +4,7 @@ import { KubeClient as Client } from "../drivers/kube/kube-client.ts";
 import { homeAccess, peerAccess } from "../drivers/kube/kubeconfig.ts";
 import { realTiming } from "../drivers/timing/real-timing.ts";
 import { kinds } from "../model/kinds.ts";
+import type { KubeObject } from "../model/kube-object.ts";
 import { labels, systemNamespace } from "../model/names.ts";
 import type { Settings, World } from "../model/world.ts";
 import { create, createNamespace, eventually, startHomeCluster } from "../../test/home-cluster.ts";
@@ -20,6 +21,7 @@ const settings: Settings = {
   dummyEndpoints: "All",
   legacyEndpoints: true,
   poolReplicas: 2,
+  ingress: { mode: "PodIP", addresses: [] },
 };
 
 interface Running {
@@ -132,6 +134,40 @@ describe("an Observer at a real API server", function () {
     expect(second?.peers).to.equal(first?.peers);
     expect(first?.home.Service.has("shop/one"), "an older World changed").to.equal(false);
     expect(second?.home.Service.get("shop/one")?.metadata).not.to.have.property("managedFields");
+  });
+
+  it("keeps only the pod ranges of Nodes: a heartbeat makes no World, a range does, and the service ranges are seen", async () => {
+    const node = (labelled: string, podCIDRs?: string[]): KubeObject => ({
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: "n1", labels: { labelled } },
+      ...(podCIDRs && { spec: { podCIDR: podCIDRs[0], podCIDRs } }),
+    });
+    await home.client.apply(kinds.Node, node("one"));
+    const { worlds, world, metrics } = observe(await home.connect());
+    const first = await eventually(world, (seen) => seen !== undefined);
+    expect(first?.home.Node.get("n1")?.spec).to.deep.equal({ podCIDRs: [] });
+    expect([...(first?.home.ServiceCIDR.values() ?? [])].map(({ spec }) => spec?.cidrs)).to.deep.equal([
+      ["198.19.0.0/16"],
+    ]);
+    const count = worlds.length;
+    for (const beat of ["two", "three"]) {
+      await home.client.apply(kinds.Node, node(beat));
+      await home.client.mergeStatus(kinds.Node, {
+        ...node(beat),
+        status: { conditions: [{ type: "Ready", status: "True", reason: beat, message: beat }] },
+      });
+    }
+    await eventually(
+      () => metrics.total("mcwan_watch_events_total", { kind: "Node" }),
+      (seen) => seen >= 4,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(worlds).to.have.length(count);
+    await home.client.apply(kinds.Node, node("three", ["10.244.1.0/24"]));
+    const second = await eventually(world, (seen) => seen !== first);
+    expect(second?.home.Node.get("n1")).to.deep.include({ spec: { podCIDRs: ["10.244.1.0/24"] } });
+    expect(second?.home.Service).to.equal(first?.home.Service);
   });
 
   it("sees a write within milliseconds", async () => {

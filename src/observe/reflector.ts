@@ -16,7 +16,7 @@ import { backOffMs, pause } from "../model/timing.ts";
 import type { Timing } from "../model/timing.ts";
 import { MalformedLineError } from "./kube-reader.ts";
 import type { KubeReader, Selection } from "./kube-reader.ts";
-import { mergeList, readObject, readWatchLine } from "./watch-event.ts";
+import { isUnchanged, mergeList, readObject, readWatchLine } from "./watch-event.ts";
 import type { RelistReason, WatchStep } from "./watch-event.ts";
 
 const pageSize = 500;
@@ -27,7 +27,7 @@ const healthyWatchMs = 5000;
 const maxStaleLists = 3;
 
 /** What happens to a reflector, for World and metrics. */
-export interface ReflectorEvents {
+interface ReflectorEvents {
   /** Objects changed, or the first list arrived. */
   changed(): void;
   /** A list begins. */
@@ -48,6 +48,8 @@ export interface ReflectorOptions {
   readonly events: ReflectorEvents;
   /** A 404 for the whole kind counts as an empty list: its CRD need not be installed. */
   readonly isOptional?: boolean;
+  /** What is kept of each object. Takes metadata.resourceVersion away: a change of what is not kept is none. */
+  readonly project?: (object: KubeObject) => KubeObject;
 }
 
 /** See the file's head. Started by {@link run}. */
@@ -129,12 +131,12 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { kind, isOptional } = this.#options;
+    const { kind, isOptional, project } = this.#options;
     try {
       const { items, resourceVersion } = await this.#pages(signal);
       this.#checkAge(resourceVersion);
       const objects = items.map((item) => readObject(item, kind)).filter((object) => object !== undefined);
-      this.#replace(objects, resourceVersion);
+      this.#replace(project === undefined ? objects : objects.map(project), resourceVersion);
     } catch (error) {
       if (isOptional === true && !this.#isSynced && error instanceof RefusedError && error.status === 404) {
         this.#isSynced = true;
@@ -230,14 +232,9 @@ export class Reflector {
       if (!(this.#working ?? this.#objects).has(step.key)) return;
       this.#change().delete(step.key);
     } else {
-      const held = (this.#working ?? this.#objects).get(step.key);
-      if (
-        held?.metadata.uid === step.object.metadata.uid &&
-        held?.metadata.resourceVersion === step.resourceVersion
-      ) {
-        return;
-      }
-      this.#change().set(step.key, step.object);
+      const object = this.#options.project?.(step.object) ?? step.object;
+      if (isUnchanged((this.#working ?? this.#objects).get(step.key), object)) return;
+      this.#change().set(step.key, object);
     }
     this.#options.events.changed();
   }

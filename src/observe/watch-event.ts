@@ -87,13 +87,20 @@ export function mergeList(
   for (const object of listed) {
     const key = keyOf(object.metadata);
     const before = held.get(key);
-    const isKnown =
-      before?.metadata.uid === object.metadata.uid &&
-      before?.metadata.resourceVersion === object.metadata.resourceVersion;
-    result.set(key, before !== undefined && isKnown ? before : object);
+    const isKnown = isUnchanged(before, object);
+    result.set(key, isKnown ? before : object);
     isSame &&= isKnown;
   }
   return isSame ? held : result;
+}
+
+/** Whether an object is the one that is held, in the same version; where projection took the version away, its content tells. */
+export function isUnchanged(held: KubeObject | undefined, next: KubeObject): held is KubeObject {
+  if (held?.metadata.uid !== next.metadata.uid) return false;
+  const { resourceVersion } = next.metadata;
+  return resourceVersion === undefined
+    ? JSON.stringify(held) === JSON.stringify(next)
+    : held?.metadata.resourceVersion === resourceVersion;
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

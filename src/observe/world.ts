@@ -26,9 +26,23 @@ const selections: Partial<Record<HomeKind, WatchedKind["selection"]>> = {
 export const watchedHomeKinds: readonly WatchedKind[] = homeKinds.map((name) => ({
   name,
   selection: selections[name] ?? {},
-  // A flag can stand for it.
-  isOptional: name === "ClusterProperty",
+  // A flag can stand for ClusterProperty; Kubernetes before 1.33 has no ServiceCIDR.
+  isOptional: name === "ClusterProperty" || name === "ServiceCIDR",
+  ...(name === "Node" && { project: podRangesOf }),
 }));
+
+/** What is kept of a Node: heartbeats in its status, every few seconds from every node, must make no new World. */
+function podRangesOf({ apiVersion, kind, metadata, ...node }: KubeObject): KubeObject {
+  const { podCIDR, podCIDRs } = (node["spec"] ?? {}) as { podCIDR?: unknown; podCIDRs?: unknown };
+  const ranges: readonly unknown[] = Array.isArray(podCIDRs) ? podCIDRs : [podCIDR];
+  const { name, uid } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, ...(uid !== undefined && { uid }) },
+    spec: { podCIDRs: ranges.filter((range) => typeof range === "string") },
+  };
+}
 
 /** All that goes into a World. */
 export interface WorldParts {

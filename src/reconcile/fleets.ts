@@ -21,7 +21,6 @@ import { metadataOf, isOurs, typeOf } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import type { Settings, World } from "../model/world.ts";
 import { compare } from "../model/order.ts";
-import type { PolicySet } from "./wan-policies.ts";
 
 /** A set of Envoys that get the same configuration. */
 export interface Fleet {
@@ -31,31 +30,31 @@ export interface Fleet {
   /** Name of its Deployment, Service, ServiceAccount and PodDisruptionBudget. */
   readonly objectName: string;
   readonly serviceType: "ClusterIP" | "NodePort" | "LoadBalancer";
+  /** Local: a node gives what arrives at it to its own Pods. */
+  readonly externalTrafficPolicy?: "Local";
   /** Ports of its Service, all TCP. */
-  readonly ports: readonly { readonly name: string; readonly port: number }[];
+  readonly ports: readonly { readonly name: string; readonly port: number; readonly nodePort?: number }[];
   readonly owner: OwnerReference | undefined;
 }
 
-/** The shared pools. Every policy has a port at the ingress; the egress is reached at its Pods, through the shadows' slices. */
-export function sharedPools(policies: PolicySet, owner: OwnerReference | undefined): Fleet[] {
-  const pool = (name: string, ports: Fleet["ports"]): Fleet => ({
+/** The shared pools. The egress is reached at its Pods, through the shadows' slices. */
+export function sharedPools(
+  ingress: Pick<Fleet, "serviceType" | "externalTrafficPolicy" | "ports">,
+  owner: OwnerReference | undefined,
+): Fleet[] {
+  const egress = { serviceType: "ClusterIP", ports: [{ name: "ready", port: readyPort }] } as const;
+  const pool = (name: string, service: typeof ingress): Fleet => ({
     name,
     namespace: systemNamespace,
     objectName: name,
-    serviceType: "ClusterIP",
-    ports: [...ports, { name: "ready", port: readyPort }],
     owner,
+    ...service,
   });
-  const policyPorts = [...policies.accepted.values()].map(({ metadata, spec }) => ({
-    // A policy may be called as the readiness port is.
-    name: metadata.name === "ready" ? "policy-ready" : metadata.name,
-    port: spec.port,
-  }));
-  return [pool(ingressPool, policyPorts), pool(egressPool, [])];
+  return [pool(ingressPool, ingress), pool(egressPool, egress)];
 }
 
 /** Name of the fleet of a user's Gateway; a label's value, so at most 63 characters. */
-export function fleetName(namespace: string, gateway: string): FleetName {
+function fleetName(namespace: string, gateway: string): FleetName {
   const plain = `${namespace}.${gateway}`;
   return plain.length <= 63 ? plain : hashedName(namespace, gateway);
 }
@@ -123,12 +122,14 @@ export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] 
         metadata,
         spec: {
           type: fleet.serviceType,
+          ...(fleet.externalTrafficPolicy && { externalTrafficPolicy: fleet.externalTrafficPolicy }),
           selector,
-          ports: fleet.ports.map(({ name, port }) => ({
+          ports: fleet.ports.map(({ name, port, nodePort }) => ({
             name,
             protocol: "TCP",
             port,
             targetPort: containerPort(port),
+            ...(nodePort !== undefined && { nodePort }),
           })),
         },
       },

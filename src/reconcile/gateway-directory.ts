@@ -10,7 +10,7 @@ import type { Problem } from "../model/problem.ts";
 import type { ClusterId, Peer } from "../model/world.ts";
 
 /** One gateway, for one policy. */
-export interface GatewayAddress {
+interface GatewayAddress {
   readonly address: string;
   readonly port: number;
   readonly zone?: string;
@@ -31,11 +31,11 @@ export type Home = typeof home;
 /** More gateways of one pool than this are not looked at. */
 const maxEndpoints = 100;
 
-/** The directory, out of home's own endpoints and what peers advertise. `ownAddresses` are those of our Pods and Services. */
+/** The directory, out of home's own endpoints and what peers advertise. `ownAddresses`: what an address of ours is, for a person. */
 export function gatewayDirectory(
   homeEndpoints: readonly GatewayEndpoint[],
   peers: readonly Peer[],
-  ownAddresses: ReadonlySet<string>,
+  ownAddresses: ReadonlyMap<string, string>,
 ): GatewayDirectory {
   const pools = new Map<ClusterId | Home, Map<string, readonly GatewayEndpoint[]>>([
     [home, new Map([[ingressPool, homeEndpoints]])],
@@ -83,7 +83,7 @@ export function isReachable(address: string): boolean {
 function addressProblem(
   address: string,
   cluster: ClusterId,
-  ownAddresses: ReadonlySet<string>,
+  ownAddresses: ReadonlyMap<string, string>,
 ): Problem | undefined {
   if (!isReachable(address)) {
     return {
@@ -91,10 +91,11 @@ function addressProblem(
       message: `Cluster "${cluster}" advertises a gateway at ${JSON.stringify(address.slice(0, 45))}, which is no IPv4 address that another cluster can reach.`,
     };
   }
-  if (ownAddresses.has(address)) {
+  const own = ownAddresses.get(address);
+  if (own !== undefined) {
     return {
       reason: reasons.AddressOverlap,
-      message: `Cluster "${cluster}" advertises a gateway at ${address}, which is an address of this cluster. Where ranges overlap, advertise gateways there by mode NodePort, LoadBalancer or Static.`,
+      message: `Cluster "${cluster}" advertises a gateway at ${address}, which is ${own}. Where ranges overlap, run the controller of that cluster with --ingress-mode NodePort, LoadBalancer or Static.`,
     };
   }
   return undefined;

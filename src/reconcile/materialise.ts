@@ -18,6 +18,7 @@ import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts"
 import { readyPods, type GatewayPod } from "./gateway-pods.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { importSide, type Import, type ImportSide } from "./import-side.ts";
+import { overlaps, ownRanges } from "./own-ranges.ts";
 import { proxySlices, sliceName } from "./proxy-slices.ts";
 import { referenceGrants } from "./reference-grants.ts";
 import { isOurs } from "./owners.ts";
@@ -152,15 +153,13 @@ export class Materialiser {
     { homeEndpoints }: PassInput,
     ownAddresses: ReadonlyMap<string, string>,
   ): GatewayDirectory {
-    const own = new Set(homeEndpoints.map(({ address }) => address));
-    for (const peer of world.peers) {
-      for (const { spec } of peer.objects.GatewayAdvertisement.values()) {
-        for (const { address } of spec.endpoints) if (ownAddresses.has(address)) own.add(address);
-      }
-    }
+    const ranges = this.#once("own ranges", [world.home.Node, world.home.ServiceCIDR], () =>
+      ownRanges(world.home),
+    );
+    const own = overlaps(world, { ranges, clusterIPs: ownAddresses, homeEndpoints });
     const dependencies = [
       homeEndpoints,
-      [...own].sort(compare).join(),
+      JSON.stringify([...own].sort(([a], [b]) => compare(a, b))),
       ...world.peers.flatMap(({ id, state, objects }) => [
         id,
         state === "Synced" || state === "Stale",

@@ -19,8 +19,10 @@ import { Assembler, type Contribution } from "./assemble.ts";
 import { slicesByService } from "./endpoints-of-services.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
 import { addressesOf, fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
-import { advertisedEndpoints, gatewayAdvertisement, readyPods, zonesOf } from "./gateway-pods.ts";
+import { gatewayAdvertisement, readyPods, zonesOf } from "./gateway-pods.ts";
 import { ImportGatherer } from "./gather-imports.ts";
+import { ingressService } from "./ingress-service.ts";
+import { advertise } from "./ingress-sites.ts";
 import { Materialiser } from "./materialise.ts";
 import { crdOwner, isOurs } from "./owners.ts";
 import { statusesOf } from "./statuses.ts";
@@ -46,9 +48,8 @@ export function createReconcile(): (world: World) => Desired {
     const slices = once("slices", [home.EndpointSlice], () => slicesByService(home.EndpointSlice));
 
     const exports = judgeExports(world, { policies, slices, memo: exportMemo });
-    const ingressService = home.Service.get(`${systemNamespace}/${ingressPool}`);
-    const addresses =
-      ingressService !== undefined && isOurs(ingressService) ? addressesOf(ingressService) : [];
+    const standing = home.Service.get(`${systemNamespace}/${ingressPool}`);
+    const addresses = standing !== undefined && isOurs(standing) ? addressesOf(standing) : [];
     const ingressAddresses = once("ingress addresses", [addresses.join()], () => addresses);
     const contributions: Contribution[] = [];
     for (const [key, homeExport] of exports) {
@@ -61,10 +62,11 @@ export function createReconcile(): (world: World) => Desired {
 
     const zones = zonesOf(slices);
     const pods = readyPods(world, ingressPool, zones);
-    const endpoints = advertisedEndpoints(pods, policies, world);
+    const { endpoints, unaddressed } = advertise(pods, policies, world);
     const homeEndpoints = once("home endpoints", [JSON.stringify(endpoints)], () => endpoints);
-    const advertisement = once("gateway advertisement", [homeEndpoints, owner], () => [
-      gatewayAdvertisement(homeEndpoints, owner),
+    const { mode } = settings.ingress;
+    const advertisement = once("gateway advertisement", [homeEndpoints, mode, owner], () => [
+      gatewayAdvertisement({ mode, endpoints: homeEndpoints }, owner),
     ]);
     contributions.push({ objects: advertisement });
 
@@ -72,8 +74,13 @@ export function createReconcile(): (world: World) => Desired {
     const materialised = materialiser.materialise(world, { gathered, policies, homeEndpoints, owner, zones });
     contributions.push(...materialised.contributions);
 
-    const pools = once("pools", [policies, owner, settings], () =>
-      sharedPools(policies, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
+    const ingress = once(
+      "ingress service",
+      [policies, home.Service, home.GatewayAdvertisement, settings],
+      () => ingressService(world, policies),
+    );
+    const pools = once("pools", [JSON.stringify(ingress.service), owner, settings], () =>
+      sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
     );
     contributions.push({ objects: pools }, ...usersGateways(world, single, owner));
 
@@ -86,6 +93,7 @@ export function createReconcile(): (world: World) => Desired {
       sides: materialised.sides,
       taken: assembled.taken,
       directoryProblems: materialised.directoryProblems,
+      ingress: { unaddressed, closed: ingress.closed },
       memo: statusMemo,
     });
     single.endPass();

@@ -35,6 +35,8 @@ export interface StatusInput {
   readonly taken: ReadonlyMap<string, readonly string[]>;
   /** What is wrong with gateways' addresses that peers advertise. */
   readonly directoryProblems: readonly Problem[];
+  /** Why peers are not told of our own gateways: for lack of an address, and of ports of policies. */
+  readonly ingress: { readonly unaddressed: readonly Problem[]; readonly closed: readonly Problem[] };
   /** Remembers statuses from pass to pass. */
   readonly memo: KeyedMemo<DesiredStatus>;
 }
@@ -129,9 +131,16 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       reason: reasons.Accepted,
       message: "The addresses that peers advertise can be used.",
     } as const;
+    const allClassified = {
+      status: "True",
+      reason: reasons.Classified,
+      message: "Peers reach these gateways at the port of each WANPolicy.",
+    } as const;
+    const { generation } = pool.metadata;
     put("GatewayAdvertisement", advertisement, [
-      condition(types.Accepted, accepted, pool.metadata.generation),
-      condition("PeersUsable", unless(input.directoryProblems, peersUsable), pool.metadata.generation),
+      condition(types.Accepted, unless(input.ingress.unaddressed, accepted), generation),
+      condition(types.Classified, unless(input.ingress.closed, allClassified), generation),
+      condition(types.PeersUsable, unless(input.directoryProblems, peersUsable), generation),
     ]);
   }
   return statuses;

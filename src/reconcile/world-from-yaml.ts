@@ -30,12 +30,13 @@ export interface WorldFile {
 }
 
 /** Settings where a file doesn't say otherwise. */
-export const testSettings: Settings = {
+const testSettings: Settings = {
   envoyImage: "mc-wan/envoy:test",
   xdsAddress: { host: "mcwan.mc-wan-system.svc.cluster.local", port: 18000 },
   dummyEndpoints: "All",
   legacyEndpoints: false,
   poolReplicas: 2,
+  ingress: { mode: "PodIP", addresses: [] },
 };
 
 /** The kind of an object by its coordinates. */

@@ -72,6 +72,7 @@ export function buildCase(file: CaseFile): Case {
     dummyEndpoints: "All",
     legacyEndpoints: false,
     poolReplicas: 1,
+    ingress: { mode: "PodIP", addresses: [] },
   } as const;
   return {
     world: { homeId: "home", home, peers: [], listening: new Map(), settings },

@@ -12,6 +12,7 @@ import { logLevels } from "../../drivers/log/winston-log.ts";
 import type { LogLevel } from "../../drivers/log/winston-log.ts";
 import { isDnsLabel } from "../../observe/peer-secrets.ts";
 import type { ConnectPeer } from "../../observe/peer-watch.ts";
+import { isReachable } from "../../reconcile/gateway-directory.ts";
 import { numberOption } from "./whole-number.ts";
 
 /** The flags, as commander gives them. */
@@ -29,7 +30,12 @@ interface ControllerFlags {
   readonly legacyEndpoints: boolean;
   readonly poolReplicas: number;
   readonly leaderElect: boolean;
+  readonly ingressMode: IngressMode;
+  readonly ingressAddress: readonly string[];
 }
+
+type IngressMode = Settings["ingress"]["mode"];
+const ingressModes: readonly IngressMode[] = ["PodIP", "NodePort", "LoadBalancer", "Static"];
 
 /** How long a graceful end may take; the Pod's grace period is longer. */
 const stopTimeoutMs = 10_000;
@@ -74,6 +80,16 @@ export function registerController(program: Command): void {
       true,
     )
     .option("--pool-replicas <count>", "Envoys of each shared pool", numberOption({ min: 1, max: 100 }), 2)
+    .addOption(
+      new Option("--ingress-mode <mode>", "at which addresses peers reach this cluster's gateways")
+        .choices(ingressModes)
+        .default("PodIP"),
+    )
+    .addOption(
+      new Option("--ingress-address <ip>", "an address of mode Static; repeat it for more")
+        .argParser((text, before: readonly string[]) => [...before, text])
+        .default([]),
+    )
     .option("--leader-elect <boolean>", "write only while holding the Lease", yesOrNo, true)
     .action(async (flags: ControllerFlags) => {
       await controller(flags);
@@ -85,10 +101,11 @@ async function controller(flags: ControllerFlags): Promise<void> {
   if (flags.clusterId !== undefined && !isDnsLabel(flags.clusterId)) {
     throw new UsageError(`--cluster-id ${flags.clusterId} is no DNS label`);
   }
+  const settings = settingsOf(flags);
   const { winstonLog } = await import("../../drivers/log/winston-log.ts");
   const log = winstonLog({ level: flags.logLevel });
   guard(log);
-  const stop = await start(flags, log);
+  const stop = await start(flags, settings, log);
   await untilAsked();
   log.info("stops");
   const timer = setTimeout(() => {
@@ -100,7 +117,7 @@ async function controller(flags: ControllerFlags): Promise<void> {
 }
 
 /** Puts drivers and stages together; gives what ends them. */
-async function start(flags: ControllerFlags, log: Log): Promise<() => Promise<void>> {
+async function start(flags: ControllerFlags, settings: Settings, log: Log): Promise<() => Promise<void>> {
   const [drivers, { Controller }, { serveStatus }, stages] = await Promise.all([
     loadDrivers(),
     import("../run.ts"),
@@ -130,7 +147,7 @@ async function start(flags: ControllerFlags, log: Log): Promise<() => Promise<vo
     log,
     metrics,
     timing: drivers.realTiming,
-    settings: settingsOf(flags),
+    settings,
     clusterId: flags.clusterId,
     identity,
     leaderElection: flags.leaderElect,
@@ -175,7 +192,26 @@ function settingsOf(flags: ControllerFlags): Settings {
     dummyEndpoints: flags.dummyEndpoints,
     legacyEndpoints: flags.legacyEndpoints,
     poolReplicas: flags.poolReplicas,
+    ingress: ingressOf(flags),
   };
+}
+
+/** Refuses what would send peers nowhere, or to themselves. */
+function ingressOf({ ingressMode: mode, ingressAddress }: ControllerFlags): Settings["ingress"] {
+  const addresses = [...new Set(ingressAddress)].sort();
+  if (mode === "Static" && addresses.length === 0)
+    throw new UsageError(
+      "--ingress-mode Static needs an --ingress-address at which peers reach the gateways",
+    );
+  if (mode !== "Static" && addresses.length > 0)
+    throw new UsageError(`--ingress-address goes with --ingress-mode Static, not ${mode}`);
+  for (const address of addresses) {
+    if (!isReachable(address))
+      throw new UsageError(
+        `--ingress-address ${address} is no IPv4 address that another cluster can reach (loopback, link-local, multicast and reserved ones are not)`,
+      );
+  }
+  return { mode, addresses };
 }
 
 type Drivers = Awaited<ReturnType<typeof loadDrivers>>;
