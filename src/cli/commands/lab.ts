@@ -102,7 +102,7 @@ export function registerLab(program: Command): void {
   lab
     .command("curl")
     .description(
-      "run curl as a client in a cluster, with the cluster's DNS: mcwan lab curl c1 -s http://payment.secure",
+      "run curl as a client in a cluster, with the cluster's DNS: mcwan lab curl c1 -s http://payment-clusterset.secure.svc.cluster.local:8080/payment",
     )
     .argument("<cluster>", "where the client is")
     .argument("<args...>", "curl's arguments")
