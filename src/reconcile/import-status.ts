@@ -116,6 +116,17 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     } as const;
     return [condition(types.Accepted, nobody, generation)];
   }
+  if (imported.merged.type === "Headless") {
+    const headless = {
+      status: "False",
+      reason: reasons.Headless,
+      message:
+        "The rules are not followed: clients connect to the pods of a headless service past the gateways. Export the service with a cluster IP, or delete the rules.",
+    } as const;
+    return [types.Accepted, types.Programmed, types.Enforced].map((type) =>
+      condition(type, headless, generation),
+    );
+  }
   const spec = imported.rules?.spec;
   const refusals: Problem[] = [
     ...side.refusals,
