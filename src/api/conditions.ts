@@ -78,8 +78,6 @@ export const reasons = {
   AmbiguousTunnel: "AmbiguousTunnel",
   /** An annotation holds a value that means nothing. */
   InvalidAnnotation: "InvalidAnnotation",
-  /** Another object has the derived name; the message says which name holds. */
-  NameCollision: "NameCollision",
   /** An object by the name that mc-wan would write is somebody else's. */
   NotOurs: "NotOurs",
   // ServiceExport, Conflict. Several are joined with commas.
@@ -128,22 +126,25 @@ export const reasons = {
   /** Mode NodePort: the port of a WANPolicy is outside the range of node ports. */
   NotANodePort: "NotANodePort",
 
-  // Peers.
+  // Peers: Events at their Secrets, and WANPolicies that can't be compared.
+  InvalidClusterId: "InvalidClusterId",
+  OwnClusterId: "OwnClusterId",
+  /** Another Secret stands for the same peer. */
+  DuplicateClusterId: "DuplicateClusterId",
   InvalidKubeconfig: "InvalidKubeconfig",
+  Unauthorized: "Unauthorized",
+  Forbidden: "Forbidden",
+  /** A kind of ours is not installed there. */
+  KindMissing: "KindMissing",
   Unreachable: "Unreachable",
 
   // Gateway API: GatewayClass, Gateway and listeners.
   UnsupportedValue: "UnsupportedValue",
   ListenersNotValid: "ListenersNotValid",
-  InvalidParameters: "InvalidParameters",
   UnsupportedAddress: "UnsupportedAddress",
   AddressNotAssigned: "AddressNotAssigned",
-  AddressNotUsable: "AddressNotUsable",
-  NoResources: "NoResources",
   PortUnavailable: "PortUnavailable",
   HostnameConflict: "HostnameConflict",
-  ProtocolConflict: "ProtocolConflict",
-  InvalidCertificateRef: "InvalidCertificateRef",
   InvalidRouteKinds: "InvalidRouteKinds",
   // Gateway API: routes.
   /** Every listener that the route could attach to is refused. */

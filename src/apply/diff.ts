@@ -4,6 +4,7 @@
  * Never adopts an object that is not ours, and never deletes one that doesn't carry both our label and our field
  * manager's mark, or that is being deleted already.
  */
+import { reasons } from "../api/conditions.ts";
 import type { DesiredObject, ObjectKey } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
 import type { KindName } from "../model/kinds.ts";
@@ -110,7 +111,7 @@ export function isWritten(observed: KubeObject, written: Written | undefined, in
 /** For the condition of the cause, and for the log. */
 export function foreignProblem(kind: KindName, object: KubeObject): Problem {
   return {
-    reason: "NameTaken",
+    reason: reasons.NotOurs,
     message: `A ${kind} ${keyOf(object.metadata)} that mc-wan didn't make stands in the way. Delete or rename it.`,
   };
 }

@@ -2,6 +2,7 @@
  * Follows several kinds of one cluster, each by a reflector of its own: one kind that fails, or doesn't exist, holds up
  * no other.
  */
+import { reasons } from "../api/conditions.ts";
 import { RefusedError } from "../model/errors.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KindName } from "../model/kinds.ts";
@@ -141,17 +142,17 @@ function problemOf(error: unknown, name: KindName): Problem {
   const { plural, apiVersion } = kinds[name];
   if (error instanceof RefusedError) {
     if (error.status === 401) {
-      return { reason: "Unauthorized", message: "The API server refuses the credentials. Give it new ones." };
+      return { reason: reasons.Unauthorized, message: "The API server refuses the credentials. Give it new ones." };
     }
     if (error.status === 403) {
       const message = `The account may not read ${plural} (${apiVersion}). Grant it get, list and watch.`;
-      return { reason: "Forbidden", message };
+      return { reason: reasons.Forbidden, message };
     }
     if (error.status === 404) {
-      return { reason: "KindMissing", message: `There are no ${plural} in ${apiVersion}. Install the CRD.` };
+      return { reason: reasons.KindMissing, message: `There are no ${plural} in ${apiVersion}. Install the CRD.` };
     }
   }
   const what = error instanceof Error ? error.message : "unknown failure";
   const message = `The API server can't be reached: ${what}. Check its address, and the network and firewalls between.`;
-  return { reason: "Unreachable", message };
+  return { reason: reasons.Unreachable, message };
 }

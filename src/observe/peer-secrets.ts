@@ -3,6 +3,7 @@
  *
  * Pure. A peer's id is the value of the Secret's label, never what the peer says of itself.
  */
+import { reasons } from "../api/conditions.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { group, labels, systemNamespace } from "../model/names.ts";
 import { byAge } from "../model/order.ts";
@@ -70,25 +71,25 @@ function problemOf(facts: {
   const label = `${group}/peer`;
   if (!isDnsLabel(facts.id)) {
     return {
-      reason: "InvalidClusterId",
+      reason: reasons.InvalidClusterId,
       message: `The label ${label} is no DNS label. Give the peer's cluster id, such as "east".`,
     };
   }
   if (facts.id === facts.homeId) {
     return {
-      reason: "OwnClusterId",
+      reason: reasons.OwnClusterId,
       message: `The label ${label} names this cluster itself. Give the peer's own cluster id.`,
     };
   }
   if (facts.holder !== undefined) {
     return {
-      reason: "DuplicateClusterId",
+      reason: reasons.DuplicateClusterId,
       message: `The older Secret ${systemNamespace}/${facts.holder.secret} stands for the same peer. Delete one of the two.`,
     };
   }
   if (facts.kubeconfig === undefined) {
     return {
-      reason: "InvalidKubeconfig",
+      reason: reasons.InvalidKubeconfig,
       message: `The Secret holds no kubeconfig. Put one under the key ${kubeconfigKey}.`,
     };
   }

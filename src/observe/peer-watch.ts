@@ -2,6 +2,7 @@
  * Follows one peer: connects with what its Secret says, and again whenever that changes, at once. What the peer last
  * said stays in force whatever happens to the connection.
  */
+import { reasons } from "../api/conditions.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Redacted } from "../model/redacted.ts";
 import { peerKinds } from "../model/world.ts";
@@ -93,7 +94,7 @@ export class PeerWatch {
     const { id } = this.#secret;
     const result = await this.#options.connect(this.#secret.kubeconfig).catch((error: unknown) => {
       log.error("kubeconfig of a peer can't be read", { cluster: id, error });
-      return [{ reason: "InvalidKubeconfig", message: "The kubeconfig can't be read." }];
+      return [{ reason: reasons.InvalidKubeconfig, message: "The kubeconfig can't be read." }];
     });
     const isOutdated = round !== this.#round || this.#isStopped;
     if (isOutdated) {
@@ -102,7 +103,7 @@ export class PeerWatch {
     }
     if (!("close" in result)) {
       this.#refused = {
-        reason: "InvalidKubeconfig",
+        reason: reasons.InvalidKubeconfig,
         message: result.map(({ message }) => message).join(" "),
       };
       log.warn("kubeconfig of a peer refused", { cluster: id, problems: result });

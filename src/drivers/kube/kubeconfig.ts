@@ -4,6 +4,7 @@
  * or lead the connection elsewhere.
  */
 import type { KubeConfig } from "@kubernetes/client-node";
+import { reasons } from "../../api/conditions.ts";
 import { UsageError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
@@ -136,7 +137,7 @@ function peerProblems(
     .map(([, message]) => refused(`The kubeconfig is refused. ${message}`));
 }
 
-const refused = (message: string): Problem => ({ reason: "InvalidKubeconfig", message });
+const refused = (message: string): Problem => ({ reason: reasons.InvalidKubeconfig, message });
 
 function isHttps(server: unknown): boolean {
   return typeof server === "string" && URL.canParse(server) && new URL(server).protocol === "https:";
