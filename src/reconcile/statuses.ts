@@ -134,7 +134,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const allClassified = {
       status: "True",
       reason: reasons.Classified,
-      message: "Peers reach these gateways at the port of each WANPolicy.",
+      message: "Peers are told no port but each WANPolicy's own.",
     } as const;
     const { generation } = pool.metadata;
     put("GatewayAdvertisement", advertisement, [
