@@ -165,6 +165,7 @@ function outcomeOf(
     return spec === undefined ? [] : [{ mirror, spec }];
   });
   const isWan = open.some(({ form }) => form !== "Service");
+  const hasTryTimeout = (rule.backendTimeoutMs ?? 0) > 0;
   const action = (form: RetryForm): RouteAction =>
     create(RouteActionSchema, {
       clusterSpecifier: clusterSpecifier(shares, rewrite?.hostname),
@@ -174,7 +175,10 @@ function outcomeOf(
       ...(path === undefined ? {} : pathRewrite(path)),
       ...hostRewrite(shares, rewrite?.hostname),
       timeout: duration(rule.requestTimeoutMs ?? 0),
-      retryPolicy: retryPolicy(form, rule.backendTimeoutMs),
+      // Retries to local Services are their clusters'; the time of a try is always the route's.
+      ...(form === "Local" && !hasTryTimeout
+        ? {}
+        : { retryPolicy: retryPolicy(form, rule.backendTimeoutMs) }),
       requestMirrorPolicies: mirrored.map(mirrorPolicy),
     });
   const clusters = [...open, ...mirrored.map(({ spec }) => spec)];

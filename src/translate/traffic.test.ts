@@ -30,7 +30,10 @@ interface Answer {
 
 /** Answers with what it was asked. */
 async function startEcho(name: string): Promise<Server> {
+  let others = 0;
   const server = createServer(({ method, url, headers }, response) => {
+    if (url?.startsWith("/slow") === true) return;
+    if (url?.startsWith("/every-other") === true && ++others % 2 === 1) response.writeHead(503);
     // A backend that claims the mark must not be believed.
     if (url?.startsWith("/wan/liar") === true) response.writeHead(503, { "x-mc-wan-unserved": "true" });
     response.end(JSON.stringify({ name, method, url, headers }));
@@ -260,6 +263,27 @@ describe("traffic through a real Envoy", function () {
     expect([liar.status, liar.headers["x-mc-wan-unserved"]]).to.deep.equal([503, undefined]);
     const client = await ask("/unserved", { method: "POST" });
     expect([client.status, client.headers["x-mc-wan-unserved"]]).to.deep.equal([503, undefined]);
+  });
+
+  it("tries another Pod of a local Service if one can't be reached, whatever the method", async () => {
+    const statuses = new Set<number>();
+    for (let index = 0; index < 20; index++)
+      statuses.add((await ask("/pair", { method: index % 2 === 0 ? "POST" : "GET" })).status);
+    expect([...statuses]).to.deep.equal([200]);
+  });
+
+  it("gives each try at a local Service the time that its route says", async () => {
+    expect((await ask("/slow")).status).to.equal(504);
+  });
+
+  it("never repeats what a local Service answered, not even where another share goes over the WAN", async () => {
+    const statuses = async (path: string): Promise<number[]> => {
+      const seen: number[] = [];
+      for (let index = 0; index < 4; index++) seen.push((await ask(path)).status);
+      return seen;
+    };
+    expect(await statuses("/every-other")).to.deep.equal([503, 200, 503, 200]);
+    expect(await statuses("/every-other/mixed")).to.deep.equal([503, 200, 503, 200]);
   });
 
   it("tries a request with any method again if nothing reached a backend, else only one that may be repeated", async () => {
