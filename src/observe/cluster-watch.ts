@@ -142,14 +142,20 @@ function problemOf(error: unknown, name: KindName): Problem {
   const { plural, apiVersion } = kinds[name];
   if (error instanceof RefusedError) {
     if (error.status === 401) {
-      return { reason: reasons.Unauthorized, message: "The API server refuses the credentials. Give it new ones." };
+      return {
+        reason: reasons.Unauthorized,
+        message: "The API server refuses the credentials. Give it new ones.",
+      };
     }
     if (error.status === 403) {
       const message = `The account may not read ${plural} (${apiVersion}). Grant it get, list and watch.`;
       return { reason: reasons.Forbidden, message };
     }
     if (error.status === 404) {
-      return { reason: reasons.KindMissing, message: `There are no ${plural} in ${apiVersion}. Install the CRD.` };
+      return {
+        reason: reasons.KindMissing,
+        message: `There are no ${plural} in ${apiVersion}. Install the CRD.`,
+      };
     }
   }
   const what = error instanceof Error ? error.message : "unknown failure";
