@@ -42,7 +42,7 @@ export async function standing(
 }
 
 /** Every difference, as `path: expected …, is …`. Undefined means that the field must not be there. */
-export function differences(expected: Expected, seen: unknown, path = ""): string[] {
+function differences(expected: Expected, seen: unknown, path = ""): string[] {
   if (typeof expected === "function")
     return expected(seen) ? [] : [`${path}: ${JSON.stringify(seen)} is not as expected`];
   if (isList(expected)) {

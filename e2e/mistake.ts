@@ -28,7 +28,7 @@ export interface Placed {
 }
 
 /** A condition that is to appear. */
-export interface Told {
+interface Told {
   readonly in: InstallTarget;
   readonly namespace?: string;
   /** `kind/name`, as kubectl takes it. */
