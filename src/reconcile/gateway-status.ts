@@ -1,5 +1,6 @@
 /**
- * Statuses of GatewayClass, Gateways and HTTPRoutes: what translation found out, and what Envoys have acknowledged.
+ * Statuses of GatewayClass, Gateways and HTTPRoutes, and of L7 ServiceImports whose routes can't be carried out as written:
+ * what translation found out, and what Envoys have acknowledged.
  *
  * Programmed is true when an Envoy has acknowledged the generation, false only when one refused it or the generation is
  * new; a controller that has just started takes nothing back.
@@ -19,6 +20,7 @@ import { sortedEntries } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import { condition, type Finding } from "./conditions.ts";
 import { isOurs } from "./owners.ts";
+import { rulesStatuses } from "./rules-verdicts.ts";
 
 /** What the statuses are made of. */
 export interface GatewayStatusInput {
@@ -28,15 +30,15 @@ export interface GatewayStatusInput {
   readonly acknowledgements: Acknowledgements;
 }
 
-/** Statuses by object. An object that does not stand yet, or stands as somebody else's, gets none. */
+/** Statuses by object; these hold over those of Desired. An object that does not stand yet, or stands as somebody else's, gets none. */
 export function gatewayStatuses({
   world,
   desired,
   translation,
   acknowledgements,
 }: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
-  const statuses = new Map<ObjectKey, DesiredStatus>();
   const { verdicts } = translation;
+  const statuses = new Map<ObjectKey, DesiredStatus>(rulesStatuses(desired, verdicts));
   for (const [key, gatewayClass] of sortedEntries(world.home.GatewayClass)) {
     if (gatewayClass.spec.controllerName !== controllerName) continue;
     const accepted = {

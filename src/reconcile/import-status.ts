@@ -166,11 +166,14 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
 function programmed({ shadowKey }: Import, world: World): Finding {
   const gateway = world.home.Gateway.get(shadowKey);
   const said = gateway?.status?.conditions?.find(({ type }) => type === types.Programmed);
-  return said?.status === "True" && said.observedGeneration === gateway?.metadata.generation
-    ? { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." }
+  const isCurrent = said?.observedGeneration === gateway?.metadata.generation;
+  if (said?.status === "True" && isCurrent)
+    return { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." };
+  return said?.status === "False"
+    ? { status: "False", reason: said.reason, message: said.message }
     : {
         status: "False",
         reason: reasons.Pending,
-        message: said?.message ?? "No gateway has acknowledged the rules yet.",
+        message: "No gateway has acknowledged the rules yet.",
       };
 }
