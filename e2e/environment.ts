@@ -20,6 +20,8 @@ import type { Lab } from "../src/lab/lab.ts";
 /** Clusters with mc-wan in them. The first consumes; the others export. */
 export interface Environment {
   readonly kubectl: Kubectl;
+  /** Path of the kubeconfig that holds the contexts. */
+  readonly kubeconfig: string;
   readonly clusters: readonly InstallTarget[];
   readonly consumer: InstallTarget;
   readonly exporters: readonly InstallTarget[];
@@ -94,6 +96,7 @@ function namedClusters(contexts: readonly string[]): Base {
   const kubeconfig = process.env["KUBECONFIG"] ?? join(homedir(), ".kube", "config");
   return {
     kubectl: kubectl(program, kubeconfig),
+    kubeconfig,
     clusters: contexts.map((context) => ({ id: context.replace(/^(kind-|mcwan-)/, ""), context })),
     lab: undefined,
     close: () => Promise.resolve(),
@@ -110,6 +113,7 @@ async function labThatIsUp(runDir: string): Promise<Base> {
 function baseOf(lab: Lab, close: () => Promise<void>): Base {
   return {
     kubectl: kubectl(lab.program("kubectl"), lab.kubeconfig),
+    kubeconfig: lab.kubeconfig,
     clusters: lab.clusters.map(({ id, context }) => ({ id, context })),
     lab,
     close,

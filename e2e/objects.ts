@@ -1,4 +1,8 @@
 /** Looks at what stands in the clusters: conditions, objects that mc-wan manages. */
+import { homeAccess } from "../src/drivers/kube/kubeconfig.ts";
+import { KubeClient } from "../src/drivers/kube/kube-client.ts";
+import { kinds } from "../src/model/kinds.ts";
+import type { KindName } from "../src/model/kinds.ts";
 import { controllerName, fieldManager, labels } from "../src/model/names.ts";
 import type { InstallTarget } from "../src/lab/install.ts";
 import type { Environment } from "./environment.ts";
@@ -97,20 +101,49 @@ function isOurs({ metadata }: SeenObject): boolean {
   );
 }
 
-/** Those of {@link managedObjects} that came from one service. */
+/**
+ * Looks, again and again, at what came from one service in a cluster. Asks the API server itself: kubectl would take
+ * longer than what is measured with it.
+ */
+export async function watchObjectsOfService(
+  environment: Environment,
+  cluster: InstallTarget,
+  service: { readonly namespace: string; readonly name: string },
+): Promise<() => Promise<string[]>> {
+  const access = await homeAccess({ kubeconfig: environment.kubeconfig, context: cluster.context });
+  const client = new KubeClient(access);
+  const selector = `${labels.serviceNamespace}=${service.namespace},${labels.serviceName}=${service.name}`;
+  return async () => {
+    const signal = AbortSignal.timeout(10_000);
+    const lists = await Promise.all(
+      serviceKinds.map(async (kind) => {
+        const { items } = await client.list(kinds[kind], { labels: selector, signal });
+        return (items as SeenObject[]).map(
+          ({ metadata }) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`,
+        );
+      }),
+    );
+    return lists.flat().sort();
+  };
+}
+
+/** What {@link watchObjectsOfService} sees now. */
 export async function objectsOfService(
   environment: Environment,
   cluster: InstallTarget,
   service: { readonly namespace: string; readonly name: string },
 ): Promise<string[]> {
-  const list = (await environment.kubectl.json(cluster.context, [
-    "get",
-    managedKinds.join(","),
-    "-A",
-    "-l",
-    `${labels.serviceNamespace}=${service.namespace},${labels.serviceName}=${service.name}`,
-  ])) as { items: SeenObject[] };
-  return list.items
-    .map(({ kind, metadata }) => `${kind} ${metadata.namespace ?? ""}/${metadata.name}`)
-    .sort();
+  return (await watchObjectsOfService(environment, cluster, service))();
 }
+
+/** Kinds of what mc-wan makes for a service. */
+const serviceKinds = [
+  "Service",
+  "Endpoints",
+  "EndpointSlice",
+  "Gateway",
+  "HTTPRoute",
+  "ReferenceGrant",
+  "McsServiceImport",
+  "ServiceAdvertisement",
+] as const satisfies readonly KindName[];

@@ -9,7 +9,7 @@ import type { Environment } from "../environment.ts";
 import { applyExample, deleteExample, rollout, scale } from "../example.ts";
 import type { Workload } from "../example.ts";
 import { controllerCounter } from "../metrics.ts";
-import { conditionOf, managedObjects, objectsOfService } from "../objects.ts";
+import { conditionOf, managedObjects, watchObjectsOfService } from "../objects.ts";
 import { failedRequests, probe, startProbe } from "../traffic.ts";
 import { bytesByTunnel, crossings } from "../wire.ts";
 
@@ -376,22 +376,20 @@ const unexportsQuickly: Claim = {
   prove: async (environment) => {
     const { kubectl, clusters, exporters } = environment;
     const service = { namespace, name: "payment" };
-    const before = (
-      await Promise.all(clusters.map((cluster) => objectsOfService(environment, cluster, service)))
-    ).flat().length;
+    const looks = await Promise.all(
+      clusters.map((cluster) => watchObjectsOfService(environment, cluster, service)),
+    );
+    const look = async (): Promise<string[]> => (await Promise.all(looks.map((ask) => ask()))).flat();
+    const before = (await look()).length;
     must(before > 0, "there was nothing to begin with", { before });
     await Promise.all(
       exporters.map(({ context }) =>
         kubectl.run(context, ["delete", "serviceexport", "-n", namespace, "payment", "--wait=false"]),
       ),
     );
-    let left: string[] = [];
-    const { afterMs } = await eventually("everything gone", 10_000, async () => {
-      left = (
-        await Promise.all(clusters.map((cluster) => objectsOfService(environment, cluster, service)))
-      ).flat();
-      return left.length === 0 ? true : undefined;
-    });
+    const { afterMs } = await eventually("everything gone", 10_000, async () =>
+      (await look()).length === 0 ? true : undefined,
+    );
     const evidence = { objectsBefore: before, goneAfterMs: afterMs };
     must(afterMs <= 2_000, "it took longer than 2 s", evidence);
     return evidence;

@@ -122,7 +122,9 @@ function open(
   const stream = fleets.open(node.id, node.cluster, (responses) => {
     for (const response of responses) {
       call.write(encodeResponse(response));
-      metrics.increment("mcwan_xds_pushes_total", { type: response.type });
+      // An Envoy that starts is answered even if there is nothing for it: that pushes nothing.
+      const isPush = response.resources.length > 0 || response.removed.length > 0;
+      if (isPush) metrics.increment("mcwan_xds_pushes_total", { type: response.type });
     }
   });
   countStreams(options, node.cluster);
