@@ -41,7 +41,29 @@ export class KeyedMemo<T> {
   }
 }
 
-function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
+/** Gives the Map of the last call again while it holds the same values under the same keys in the same order. */
+export class MapMemo<T> {
+  #last: ReadonlyMap<string, T> | undefined;
+
+  same(map: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+    if (this.#last === undefined || !haveSameEntries(this.#last, map)) this.#last = map;
+    return this.#last;
+  }
+}
+
+function haveSameEntries(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
+  if (a === b) return true;
+  if (a.size !== b.size) return false;
+  const others = b.entries();
+  for (const [key, value] of a) {
+    const [otherKey, other] = others.next().value ?? [];
+    if (key !== otherKey || !Object.is(value, other)) return false;
+  }
+  return true;
+}
+
+/** Whether two lists hold identical items (`Object.is`) in the same order. */
+export function areSame(a: readonly unknown[], b: readonly unknown[]): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (!Object.is(a[index], b[index])) return false;
   return true;

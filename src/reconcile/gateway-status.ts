@@ -13,7 +13,13 @@ import {
   type ObjectKey,
   type ServedGateway,
 } from "../model/desired.ts";
-import type { Acknowledgement, Acknowledgements, GatewayVerdict, Verdicts } from "../model/envoy-config.ts";
+import type {
+  Acknowledgement,
+  Acknowledgements,
+  GatewayVerdict,
+  RouteVerdict,
+  Verdicts,
+} from "../model/envoy-config.ts";
 import { keyOf, type Condition } from "../model/kube-object.ts";
 import { controllerName } from "../model/names.ts";
 import { sortedEntries } from "../model/order.ts";
@@ -69,17 +75,31 @@ export function gatewayStatuses({
     const standing = world.home.HTTPRoute.get(key);
     const wanted = desired.httpRoutes.get(key);
     if (standing === undefined || wanted === undefined || isOurs(standing) !== isOurs(wanted)) continue;
-    statuses.set(objectKey("HTTPRoute", key), {
-      kind: "HTTPRoute",
-      key,
-      form: "RouteParents",
-      parents: parents.map(({ parentRef, conditions }) => ({
-        parentRef,
-        conditions: conditions.map((said) => observed(said, standing.metadata.generation)),
-      })),
-    });
+    statuses.set(objectKey("HTTPRoute", key), routeStatus(key, parents, standing.metadata.generation));
   }
   return statuses;
+}
+
+/** Verdicts on routes stay the same objects while they are the same, so what was made of them can too. */
+const routeStatuses = new WeakMap<
+  readonly RouteVerdict[],
+  { readonly key: string; readonly generation: number | undefined; readonly status: DesiredStatus }
+>();
+
+function routeStatus(
+  key: string,
+  verdicts: readonly RouteVerdict[],
+  generation: number | undefined,
+): DesiredStatus {
+  const known = routeStatuses.get(verdicts);
+  if (known?.key === key && known.generation === generation) return known.status;
+  const parents = verdicts.map(({ parentRef, conditions }) => ({
+    parentRef,
+    conditions: conditions.map((said) => observed(said, generation)),
+  }));
+  const status: DesiredStatus = { kind: "HTTPRoute", key, form: "RouteParents", parents };
+  routeStatuses.set(verdicts, { key, generation, status });
+  return status;
 }
 
 interface GatewayParts {

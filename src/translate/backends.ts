@@ -10,7 +10,7 @@
 import { reasons } from "../api/conditions.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import { KeyedMemo } from "../model/memo.ts";
+import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -66,24 +66,23 @@ export interface BackendQuery {
 /** Resolves backendRefs against one World. The same answer is the same object in every pass. */
 export type ResolveBackend = (query: BackendQuery) => ClusterSpec | Problem;
 
-/** Starts a pass: gives the resolver for one World. */
+/** Starts a pass: gives the resolver for one World; the same resolver while its answers can't have changed. */
 export type StartBackends = (world: World, desired: Desired) => ResolveBackend;
 
 type ServicePort = NonNullable<NonNullable<ObjectTypes["Service"]["spec"]>["ports"]>[number];
 
 export function createBackends(): StartBackends {
+  const sameGrants = new MapMemo<ObjectTypes["ReferenceGrant"]>();
+  const sameWanBackends = new MapMemo<WanBackend>();
+  const resolvers = new KeyedMemo<ResolveBackend>();
   const grants = new KeyedMemo<ReferenceGrants>();
   const answers = new KeyedMemo<ClusterSpec | Problem>();
 
-  return (world, desired) => {
+  const createResolver = ({ referenceGrants, wanBackends, services }: ResolverInput): ResolveBackend => {
+    // Whoever asked the resolver before asks this one too: what nobody asked for is forgotten.
     grants.endPass();
     answers.endPass();
-    const granted = grants.get(
-      "",
-      [desired.referenceGrants],
-      () => new ReferenceGrants(desired.referenceGrants),
-    );
-    const services = world.home.Service;
+    const granted = grants.get("", [referenceGrants], () => new ReferenceGrants(referenceGrants));
 
     const serviceSpec = (
       service: ServiceRef,
@@ -158,14 +157,14 @@ export function createBackends(): StartBackends {
         );
       }
       if (namespace !== dummyNamespace) return resolveService(query);
-      const backend = desired.wanBackends.get(name);
+      const backend = wanBackends.get(name);
       if (backend !== undefined) return resolveDummy(name, backend, query.wanPort);
       return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
     };
 
     return (query) => {
       const isDummy = query.namespace === dummyNamespace;
-      const backend = isDummy ? desired.wanBackends.get(query.name) : undefined;
+      const backend = isDummy ? wanBackends.get(query.name) : undefined;
       const home = backend?.home;
       const service = services.get(home === undefined ? query.targetKey : `${home.namespace}/${home.name}`);
       return answers.get(query.key, [granted, backend, service], (previous) => {
@@ -174,6 +173,22 @@ export function createBackends(): StartBackends {
       });
     };
   };
+
+  return (world, desired) => {
+    const referenceGrants = sameGrants.same(desired.referenceGrants);
+    const wanBackends = sameWanBackends.same(desired.wanBackends);
+    const services = world.home.Service;
+    return resolvers.get("", [referenceGrants, wanBackends, services], () =>
+      createResolver({ referenceGrants, wanBackends, services }),
+    );
+  };
+}
+
+/** All that answers depend on. */
+interface ResolverInput {
+  readonly referenceGrants: Desired["referenceGrants"];
+  readonly wanBackends: Desired["wanBackends"];
+  readonly services: World["home"]["Service"];
 }
 
 /** Endpoints, labels and the like of a target change without changing the answer: routes then stay as they are. */

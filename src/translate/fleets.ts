@@ -132,7 +132,7 @@ export class Fleets {
     for (const listener of gateway.listeners.filter(isServed)) {
       const name = `egress/${keyOf(gateway.served.pooled?.service ?? gateway.served.gateway.metadata)}/${listener.listener.name}`;
       names.push(name);
-      const routes = gateway.routes.flatMap((route) => hosted(route, listener));
+      const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
       parts.ports.set(name, { name, port: listener.containerPort, routeTable: name, role: "Client" });
       parts.tables.set(name, this.#tables.of(name, "Client", this.#pooled(name, routes, new Set())));
@@ -147,7 +147,7 @@ export class Fleets {
       const name = `gateway/${keyOf(gateway.served.gateway.metadata)}/${port}`;
       names.push(name);
       const hosting = listeners.map((listener): HostingListener => {
-        const routes = gateway.routes.flatMap((route) => hosted(route, listener));
+        const routes = hosted(gateway.routes, listener);
         collectSpecs(routes, parts);
         return { hostname: listener.hostname, routes };
       });
@@ -222,12 +222,16 @@ export class Fleets {
   }
 }
 
-/** A route at one listener of a Gateway with a table of its own for the port. */
-function hosted(route: RouteAtGateway, listener: JudgedListener): HostedRoute[] {
-  const attachment = route.attachments.find((one) => one.listener === listener);
-  if (attachment === undefined) return [];
-  const translated = route.translate({ listenerPort: listener.listener.port });
-  return [{ id: route.key, translated, hostnames: attachment.hostnames }];
+/** Routes at one listener of a Gateway with a table of its own for the port. */
+function hosted(routes: readonly RouteAtGateway[], listener: JudgedListener): readonly HostedRoute[] {
+  const found: HostedRoute[] = [];
+  for (const { key, attachments, translate } of routes) {
+    const attachment = attachments.find((one) => one.listener === listener);
+    if (attachment === undefined) continue;
+    const translated = translate({ listenerPort: listener.listener.port });
+    found.push({ id: key, translated, hostnames: attachment.hostnames });
+  }
+  return found;
 }
 
 /** A route in the shared table: once for each set of hostnames, limited to ports unless it holds on all of the pool's. */

@@ -73,9 +73,13 @@ export function virtualHosts(
   }
   const hosts = [...groups.values()].map(({ domains, levels }) => {
     domains.sort(compare);
-    const translated = levels.flatMap((routes) => [...routes.map((route) => route.translated), undefined]);
+    const dependencies: unknown[] = [domains.join(" ")];
+    for (const routes of levels) {
+      for (const { translated } of routes) dependencies.push(translated);
+      dependencies.push(undefined);
+    }
     const name = domains[0] ?? "";
-    return remember(name, [domains.join(" "), ...translated], () => virtualHost(name, domains, levels));
+    return remember(name, dependencies, () => virtualHost(name, domains, levels));
   });
   return hosts.sort((a, b) => compare(a.name, b.name));
 }
