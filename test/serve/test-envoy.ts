@@ -123,13 +123,16 @@ export function startLoad(host: string, portNow: () => number): { stop(): Promis
   const agent = new Agent({ keepAlive: true });
   const answers = new Map<string, number>();
   const waiting = new Set<Promise<void>>();
-  const timer = setInterval(() => {
+  const send = (): void => {
     const request = ask(portNow(), host, agent).then((answer) => {
       answers.set(answer, (answers.get(answer) ?? 0) + 1);
       waiting.delete(request);
     });
     waiting.add(request);
-  }, 5);
+  };
+  // The first at once: what is measured may be over before a timer fires.
+  send();
+  const timer = setInterval(send, 5);
   return {
     stop: async () => {
       clearInterval(timer);
