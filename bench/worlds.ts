@@ -47,6 +47,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
             secret: "peer",
             state: "Synced",
             objects: storesOf(peerKinds, peer) as unknown as PeerObjects,
+            refused: [],
           } as const,
         ];
   return {

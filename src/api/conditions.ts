@@ -32,7 +32,10 @@ export const types = {
    * every WANPolicy can be asked for.
    */
   Classified: "Classified",
-  /** GatewayAdvertisement: the gateways that peers advertise can be used. */
+  /**
+   * GatewayAdvertisement: what peers advertise can be read, and their gateways can be used. MCS ServiceImport, only if
+   * False: an export in another cluster can't be read.
+   */
   PeersUsable: "PeersUsable",
   /** L7 ServiceImport: clients cannot get past its rules. */
   Enforced: "Enforced",

@@ -56,6 +56,16 @@ export type PeerKind = (typeof peerKinds)[number];
 export type HomeObjects = { readonly [K in HomeKind]: Store<ObjectTypes[K]> };
 export type PeerObjects = { readonly [K in PeerKind]: Store<ObjectTypes[K]> };
 
+/** An object of a peer that this version of mc-wan can't read: newer than it, or wrong. */
+export interface RefusedObject {
+  readonly kind: PeerKind;
+  /** `namespace/name` or `name`. */
+  readonly key: string;
+  readonly problem: Problem;
+  /** Whether what it said when it could last be read is among the peer's objects, and in force. */
+  readonly isKept: boolean;
+}
+
 /** Another cluster of the set. Its id comes from the Secret, never from what the peer says. */
 export interface Peer {
   readonly id: ClusterId;
@@ -69,6 +79,8 @@ export interface Peer {
   /** Why it is `Refused` or `Stale`. */
   readonly problem?: Problem;
   readonly objects: PeerObjects;
+  /** In the order of kinds and keys. Almost always empty. */
+  readonly refused: readonly RefusedObject[];
 }
 
 /** What the operator chose, from flags and environment of `mcwan controller`. */

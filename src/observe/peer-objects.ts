@@ -1,14 +1,18 @@
 /**
- * A peer's objects, parsed: what a peer says is checked one object at a time, and a bad one harms itself only.
+ * A peer's objects, parsed: what a peer says is checked one object at a time, and a bad one harms itself only. Of one that
+ * can't be read any more, such as after an upgrade there, what it last said stays.
  */
+import { reasons } from "../api/conditions.ts";
 import { parseGatewayAdvertisement } from "../api/gateway-advertisement.ts";
 import { parseServiceAdvertisement } from "../api/service-advertisement.ts";
 import { parseWANPolicy } from "../api/wan-policy.ts";
 import type { Parsed } from "../api/custom-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
-import type { Problem } from "../model/problem.ts";
-import type { PeerKind, PeerObjects, Store } from "../model/world.ts";
+import { compare } from "../model/order.ts";
+import { messageOf } from "../model/problem.ts";
+import { peerKinds } from "../model/world.ts";
+import type { PeerKind, PeerObjects, RefusedObject, Store } from "../model/world.ts";
 
 const parsers: { readonly [K in PeerKind]: (input: unknown) => Parsed<ObjectTypes[K]> } = {
   WANPolicy: parseWANPolicy,
@@ -16,18 +20,18 @@ const parsers: { readonly [K in PeerKind]: (input: unknown) => Parsed<ObjectType
   GatewayAdvertisement: parseGatewayAdvertisement,
 };
 
-/** An object that was refused. */
-export interface RefusedObject {
-  readonly kind: PeerKind;
-  readonly key: string;
-  readonly problems: readonly Problem[];
+interface ParsedStore {
+  readonly raw: ReadonlyMap<string, KubeObject>;
+  readonly parsed: Store<unknown>;
+  readonly refused: readonly RefusedObject[];
 }
 
 /** Parses each object once, for as long as it doesn't change. One for each peer. */
 export class PeerParser {
   readonly #parsed = new WeakMap<KubeObject, Parsed<ObjectTypes[PeerKind]>>();
-  readonly #stores = new Map<PeerKind, { raw: ReadonlyMap<string, KubeObject>; parsed: Store<unknown> }>();
-  readonly #refused: (object: RefusedObject) => void;
+  readonly #stores = new Map<PeerKind, ParsedStore>();
+  readonly #told: (object: RefusedObject) => void;
+  #refused: readonly RefusedObject[] = [];
   #objects: PeerObjects = {
     WANPolicy: new Map(),
     ServiceAdvertisement: new Map(),
@@ -36,10 +40,15 @@ export class PeerParser {
 
   /** `refused` is called once for each version of a bad object. */
   constructor(refused: (object: RefusedObject) => void) {
-    this.#refused = refused;
+    this.#told = refused;
   }
 
-  /** The good objects: the same value while nothing changes. */
+  /** What could not be read when {@link objects} was last asked for: the same value while nothing changes. */
+  get refused(): readonly RefusedObject[] {
+    return this.#refused;
+  }
+
+  /** The good objects, and what bad ones said when they were good: the same value while nothing changes. */
   objects(raw: (kind: PeerKind) => ReadonlyMap<string, KubeObject>): PeerObjects {
     const next: PeerObjects = {
       WANPolicy: this.#store("WANPolicy", raw("WANPolicy")),
@@ -51,36 +60,40 @@ export class PeerParser {
       next.WANPolicy === before.WANPolicy &&
       next.ServiceAdvertisement === before.ServiceAdvertisement &&
       next.GatewayAdvertisement === before.GatewayAdvertisement;
-    if (!isSame) this.#objects = next;
-    return this.#objects;
+    if (isSame) return before;
+    this.#objects = next;
+    const refused = peerKinds.flatMap((kind) => this.#stores.get(kind)?.refused ?? []);
+    if (JSON.stringify(refused) !== JSON.stringify(this.#refused)) this.#refused = refused;
+    return next;
   }
 
   #store<K extends PeerKind>(kind: K, raw: ReadonlyMap<string, KubeObject>): Store<ObjectTypes[K]> {
     const known = this.#stores.get(kind);
     if (known?.raw === raw) return known.parsed as Store<ObjectTypes[K]>;
     const parsed = new Map<string, ObjectTypes[K]>();
+    const refused: RefusedObject[] = [];
     for (const [key, object] of raw) {
-      const result = this.#parse({ kind, key, object });
-      if (result.ok) parsed.set(key, result.value as ObjectTypes[K]);
+      const isNew = !this.#parsed.has(object);
+      const result = this.#parse(kind, object);
+      const value = (result.ok ? result.value : known?.parsed.get(key)) as ObjectTypes[K] | undefined;
+      if (value !== undefined) parsed.set(key, value);
+      if (result.ok) continue;
+      const [first] = result.problems;
+      const problem = { reason: first?.reason ?? reasons.Invalid, message: messageOf(result.problems) };
+      const bad = { kind, key, problem, isKept: value !== undefined };
+      refused.push(bad);
+      if (isNew) this.#told(bad);
     }
-    this.#stores.set(kind, { raw, parsed });
+    refused.sort((a, b) => compare(a.key, b.key));
+    this.#stores.set(kind, { raw, parsed, refused });
     return parsed;
   }
 
-  #parse({
-    kind,
-    key,
-    object,
-  }: {
-    kind: PeerKind;
-    key: string;
-    object: KubeObject;
-  }): Parsed<ObjectTypes[PeerKind]> {
+  #parse(kind: PeerKind, object: KubeObject): Parsed<ObjectTypes[PeerKind]> {
     const known = this.#parsed.get(object);
     if (known !== undefined) return known;
     const result: Parsed<ObjectTypes[PeerKind]> = parsers[kind](object);
     this.#parsed.set(object, result);
-    if (!result.ok) this.#refused({ kind, key, problems: result.problems });
     return result;
   }
 }

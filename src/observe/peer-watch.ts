@@ -39,8 +39,14 @@ export class PeerWatch {
   constructor(secret: PeerSecret, options: PeerWatchOptions) {
     this.#secret = secret;
     this.#options = options;
-    this.#parser = new PeerParser(({ kind, key, problems }) => {
-      options.log.warn("object of a peer refused", { cluster: secret.id, kind, object: key, problems });
+    this.#parser = new PeerParser(({ kind, key, problem, isKept }) => {
+      options.log.warn("object of a peer refused", {
+        cluster: secret.id,
+        kind,
+        object: key,
+        problem,
+        isKept,
+      });
     });
     void this.#connect();
   }
@@ -62,6 +68,7 @@ export class PeerWatch {
   /** The peer as World shows it: the same object while nothing changes. */
   peer(): Peer {
     const objects = this.#parser.objects((kind) => this.#watch?.objects(kind) ?? new Map());
+    const { refused } = this.#parser;
     const { state, problem } = this.#condition();
     const { id, secret } = this.#secret;
     const before = this.#peer;
@@ -70,11 +77,12 @@ export class PeerWatch {
       before.secret === secret &&
       before.state === state &&
       before.objects === objects &&
+      before.refused === refused &&
       before.problem?.message === problem?.message;
     if (before !== undefined && isSame) return before;
     if (before?.state !== state)
       this.#options.log.info("peer changed its state", { cluster: id, state, problem });
-    this.#peer = { id, secret, state, objects, ...(problem && { problem }) };
+    this.#peer = { id, secret, state, objects, refused, ...(problem && { problem }) };
     return this.#peer;
   }
 

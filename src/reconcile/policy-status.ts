@@ -44,9 +44,11 @@ function accepted({ metadata }: WANPolicy, policies: PolicySet): Finding {
 function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Finding {
   const problems: Problem[] = [];
   const unread: string[] = [];
-  for (const { id, state, problem, objects } of peers) {
-    if (state !== "Synced") {
-      unread.push(problem === undefined ? `"${id}"` : `"${id}" (${problem.message})`);
+  for (const { id, state, problem, objects, refused } of peers) {
+    const unreadable = refused.find(({ kind, key }) => kind === "WANPolicy" && key === metadata.name);
+    const why = state === "Synced" ? unreadable?.problem : problem;
+    if (state !== "Synced" || unreadable !== undefined) {
+      unread.push(why === undefined ? `"${id}"` : `"${id}" (${why.message})`);
       continue;
     }
     const theirs = objects.WANPolicy.get(metadata.name);

@@ -20,6 +20,7 @@ import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
 import { mcsConditions, portsSupported, rulesConditions } from "./import-status.ts";
 import { policyConditions } from "./policy-status.ts";
+import { refusedExports, refusedProblems } from "./refused-objects.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { classified, notOurs, renamedWords } from "./status-words.ts";
 import type { PolicySet } from "./wan-policies.ts";
@@ -76,6 +77,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     });
     statuses.set(objectKey("ServiceExport", key), status);
   }
+  const unread = refusedExports(world.peers);
   for (const imported of input.gathered.imports) {
     const mcs = world.home.McsServiceImport.get(imported.key);
     if (mcs === undefined || !isOurs(mcs)) continue;
@@ -89,6 +91,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       taken.get(key)?.join(),
       side,
       clusterIPsOf(shadow).join(),
+      messageOf(unread.get(key) ?? []),
     ];
     const status = memo.get(`McsServiceImport ${key}`, dependencies, () => ({
       kind: "McsServiceImport",
@@ -98,6 +101,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         foreign: taken.get(key) ?? [],
         side,
         shadow,
+        unread: unread.get(key) ?? [],
         generation: mcs.metadata.generation,
       }),
       fields: { clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })) },
@@ -129,18 +133,19 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const peersUsable = {
       status: "True",
       reason: reasons.Accepted,
-      message: "The addresses that peers advertise can be used.",
+      message: "What peers advertise can be read, and their addresses can be used.",
     } as const;
     const allClassified = {
       status: "True",
       reason: reasons.Classified,
       message: "Peers are told no port but each WANPolicy's own.",
     } as const;
+    const unusable = [...input.directoryProblems, ...refusedProblems(world.peers)];
     const { generation } = pool.metadata;
     put("GatewayAdvertisement", advertisement, [
       condition(types.Accepted, unless(input.ingress.unaddressed, accepted), generation),
       condition(types.Classified, unless(input.ingress.closed, allClassified), generation),
-      condition(types.PeersUsable, unless(input.directoryProblems, peersUsable), generation),
+      condition(types.PeersUsable, unless(unusable, peersUsable), generation),
     ]);
   }
   return statuses;

@@ -24,6 +24,7 @@ export interface WorldFile {
     readonly id: string;
     readonly state?: Peer["state"];
     readonly objects?: readonly KubeObject[];
+    readonly refused?: Peer["refused"];
   }[];
   /** Ports by Pod name. */
   readonly listening?: Readonly<Record<string, readonly number[]>>;
@@ -75,11 +76,12 @@ export function worldFrom(file: WorldFile): World {
     homeId: file.homeId,
     home: storesOf(homeKinds, file.home ?? []) as unknown as HomeObjects,
     peers: (file.peers ?? [])
-      .map(({ id, state = "Synced", objects = [] }): Peer => ({
+      .map(({ id, state = "Synced", objects = [], refused = [] }): Peer => ({
         id,
         secret: `peer-${id}`,
         state,
         objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
+        refused,
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
