@@ -57,7 +57,11 @@ export const metrics = {
   mcwan_peers: { type: "gauge", help: "Peers by state.", labels: ["state"] },
   mcwan_leader: { type: "gauge", help: "1 while this replica writes.", labels: [] },
   mcwan_xds_streams: { type: "gauge", help: "Open ADS streams.", labels: ["fleet"] },
-  mcwan_xds_pushes_total: { type: "counter", help: "Responses with resources or removals sent to Envoys.", labels: ["type"] },
+  mcwan_xds_pushes_total: {
+    type: "counter",
+    help: "Responses with resources or removals sent to Envoys.",
+    labels: ["type"],
+  },
   mcwan_xds_acks_total: { type: "counter", help: "Responses that Envoys accepted.", labels: ["type"] },
   mcwan_xds_nacks_total: { type: "counter", help: "Responses that Envoys refused.", labels: ["type"] },
 } as const satisfies Record<string, MetricInfo>;
