@@ -13,7 +13,7 @@ import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/e
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Desired, WanBackend } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import { KeyedMemo } from "../model/memo.ts";
+import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
 import { labels } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import type { Store, World } from "../model/world.ts";
@@ -25,7 +25,11 @@ type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
 /** Builds load assignments; nothing that changed, the same object. */
 export class Endpoints {
   readonly #index = new KeyedMemo<SlicesByService>();
-  readonly #memo = new KeyedMemo<ClusterLoadAssignment>();
+  readonly #epochs = new KeyedMemo<object>();
+  readonly #sameWanBackends = new MapMemo<WanBackend>();
+  readonly #memo = new KeyedMemo<Known>();
+  /** Another object in a pass in which any endpoint may be another. */
+  #epoch = {};
   #slices: SlicesByService = new Map();
   #services: Store<ObjectTypes["Service"]> = new Map();
   #wanBackends: Desired["wanBackends"] = new Map();
@@ -37,22 +41,41 @@ export class Endpoints {
     const slices = world.home.EndpointSlice;
     this.#slices = this.#index.get("", [slices], () => slicesByService(slices));
     this.#services = world.home.Service;
-    this.#wanBackends = desired.wanBackends;
+    this.#wanBackends = this.#sameWanBackends.same(desired.wanBackends);
+    const dependencies = [this.#slices, this.#services, this.#wanBackends];
+    this.#epoch = this.#epochs.get("", dependencies, () => ({}));
   }
 
-  /** The load assignment of an EDS cluster, named as the cluster. */
+  /** The load assignment of an EDS cluster, named as the cluster; the name says everything else of the spec. */
   of(spec: ServiceClusterSpec | WanClusterSpec): ClusterLoadAssignment {
+    return this.#memo.get(spec.name, [this.#epoch], (previous) => this.#look(spec, previous)).assignment;
+  }
+
+  #look(spec: ServiceClusterSpec | WanClusterSpec, previous: Known | undefined): Known {
     if (spec.form === "Wan") {
       const backend = this.#wanBackends.get(spec.dummy);
-      return this.#memo.get(spec.name, [backend], () => assignmentOfWan(spec, backend));
+      return known([backend], previous, () => assignmentOfWan(spec, backend));
     }
     const slices = this.#slices.get(spec.serviceKey) ?? [];
     const ports = this.#services.get(spec.serviceKey)?.spec?.ports ?? [];
     const portName = ports.find(({ port }) => port === spec.port)?.name ?? "";
-    return this.#memo.get(spec.name, [portName, ...slices], () =>
-      assignmentOfService(spec, portName, slices),
-    );
+    return known([portName, ...slices], previous, () => assignmentOfService(spec, portName, slices));
   }
+}
+
+/** A load assignment and what it was made of. */
+interface Known {
+  readonly dependencies: readonly unknown[];
+  readonly assignment: ClusterLoadAssignment;
+}
+
+function known(
+  dependencies: readonly unknown[],
+  previous: Known | undefined,
+  make: () => ClusterLoadAssignment,
+): Known {
+  if (previous !== undefined && areSame(previous.dependencies, dependencies)) return previous;
+  return { dependencies, assignment: make() };
 }
 
 /** EndpointSlices by the `namespace/name` of their Service, each list in the order of their names. */

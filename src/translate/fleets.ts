@@ -31,8 +31,15 @@ export interface RouteAtGateway {
   /** `namespace/name` of the route. */
   readonly key: string;
   readonly attachments: readonly Attachment[];
+  /** The same, each with the translation for a table of the listener's own. */
+  readonly hosted: readonly HostedAt[];
   /** Its translation for a place; the same object for the same place. */
   readonly translate: (place: Place) => TranslatedRoute;
+}
+
+export interface HostedAt {
+  readonly listener: JudgedListener;
+  readonly route: HostedRoute;
 }
 
 /** A Gateway, judged, with its routes in the order of their keys. */
@@ -225,11 +232,8 @@ export class Fleets {
 /** Routes at one listener of a Gateway with a table of its own for the port. */
 function hosted(routes: readonly RouteAtGateway[], listener: JudgedListener): readonly HostedRoute[] {
   const found: HostedRoute[] = [];
-  for (const { key, attachments, translate } of routes) {
-    const attachment = attachments.find((one) => one.listener === listener);
-    if (attachment === undefined) continue;
-    const translated = translate({ listenerPort: listener.listener.port });
-    found.push({ id: key, translated, hostnames: attachment.hostnames });
+  for (const { hosted: all } of routes) {
+    for (const { listener: at, route } of all) if (at === listener) found.push(route);
   }
   return found;
 }

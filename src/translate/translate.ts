@@ -10,7 +10,7 @@ import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
 import type { FleetConfig, GatewayVerdict, RouteVerdict, Translation } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import { areSame, KeyedMemo } from "../model/memo.ts";
+import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
 import { egressPool, ingressPool } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
@@ -18,9 +18,9 @@ import type { World } from "../model/world.ts";
 import { attach } from "./attach.ts";
 import type { AttachTarget } from "./attach.ts";
 import { createBackends } from "./backends.ts";
-import type { ClusterSpec } from "./backends.ts";
+import type { ClusterSpec, ResolveBackend } from "./backends.ts";
 import { Fleets } from "./fleets.ts";
-import type { LoadedGateway, RouteAtGateway } from "./fleets.ts";
+import type { HostedAt, LoadedGateway, RouteAtGateway } from "./fleets.ts";
 import type { HTTPRoute } from "./gateway-api.ts";
 import { judgeListeners } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
@@ -33,6 +33,7 @@ import type { CountedListener } from "./verdicts.ts";
 
 /** An HTTPRoute, read, with its translations by place; lives until the object's content changes. */
 interface RouteUnit {
+  readonly content: readonly unknown[];
   readonly read: ReadRoute;
   readonly translations: Map<
     number | string,
@@ -43,20 +44,33 @@ interface RouteUnit {
 /** Where the references of a route lead, in its order. */
 type Resolved = readonly (ClusterSpec | Problem)[];
 
-/** A route at a Gateway, and what is to be said of it there. */
-interface JudgedRoute extends RouteAtGateway {
+/** All that one pass finds out about a route. */
+interface RouteStep {
+  readonly unit: RouteUnit;
+  readonly resolved: Resolved;
+  readonly judged: readonly JudgedRoute[];
   readonly verdicts: readonly RouteVerdict[];
 }
+
+/** A route at one Gateway, and what is to be said of it there. */
+interface JudgedRoute extends RouteAtGateway {
+  /** Key of the Gateway. */
+  readonly gateway: string;
+  readonly target: AttachTarget;
+  readonly namespace: Namespace | undefined;
+  readonly resolved: Resolved;
+  readonly verdicts: readonly RouteVerdict[];
+}
+
+type Namespace = ObjectTypes["Namespace"];
 
 /** Makes a translator that remembers its last pass. */
 export function createTranslate(): (world: World, desired: Desired) => Translation {
   const fleets = new Fleets();
   const startBackends = createBackends();
   const targets = new KeyedMemo<AttachTarget>();
-  /** By the keys of Gateways, then of the routes that name them. */
-  const judgedRoutes = new KeyedMemo<KeyedMemo<JudgedRoute>>();
-  const routeUnits = new KeyedMemo<RouteUnit>();
-  const resolutions = new KeyedMemo<Resolved>();
+  const sameTargets = new MapMemo<AttachTarget>();
+  const steps = new KeyedMemo<RouteStep>();
   const gatewayVerdicts = new KeyedMemo<GatewayVerdict>();
 
   /** The Gateways of a World, with no routes yet. */
@@ -67,41 +81,31 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
         served,
         listeners: judgeListeners(served),
       }));
-      const judged = judgedRoutes.get(key, [], () => new KeyedMemo());
-      judged.endPass();
-      return [key, { served, target, judged, routes: [] }];
+      return [key, { served, target, routes: [] }];
     });
     return new Map(open);
   };
 
   return (world, desired) => {
-    for (const memo of [targets, judgedRoutes, routeUnits, resolutions, gatewayVerdicts]) memo.endPass();
+    for (const memo of [targets, steps, gatewayVerdicts]) memo.endPass();
     fleets.startPass(world, desired);
     const resolve = startBackends(world, desired);
     const gateways = openGateways(desired);
 
+    const known = sameTargets.same(new Map([...gateways].map(([key, { target }]) => [key, target])));
+
     const httpRoutes = new Map<string, readonly RouteVerdict[]>();
     for (const [key, route] of sortedEntries(desired.httpRoutes)) {
-      const unit = routeUnits.get(key, contentOf(route), () => ({
-        read: readRoute(route),
-        translations: new Map(),
-      }));
-      const parents = unit.read.gateways.flatMap((gateway) => gateways.get(gateway) ?? []);
-      if (parents.length === 0) continue;
-      const resolved = resolutions.get(key, [unit, resolve], (previous) => {
-        const found = unit.read.queries.map(resolve);
-        return previous !== undefined && areSame(previous, found) ? previous : found;
-      });
-      const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
-      const verdicts = parents.map(({ target, judged, routes }) => {
-        const atGateway = judged.get(key, [unit, resolved, target, namespace], () =>
-          judgeRoute(unit, resolved, { key, target, namespace }),
-        );
-        routes.push(atGateway);
-        return atGateway.verdicts;
-      });
-      const [only] = verdicts;
-      httpRoutes.set(key, verdicts.length === 1 && only !== undefined ? only : verdicts.flat());
+      const { uid, generation, namespace: from = "" } = route.metadata;
+      const namespace = world.home.Namespace.get(from);
+      const isCounted = uid !== undefined && generation !== undefined;
+      // The API server counts every change of a spec, and none of a status. What doesn't stand yet is the same object.
+      const dependencies = [isCounted ? uid : route, generation, resolve, known, namespace];
+      const { judged, verdicts } = steps.get(key, dependencies, (previous) =>
+        stepOf({ key, route, namespace, resolve, targets: known }, previous),
+      );
+      for (const atGateway of judged) gateways.get(atGateway.gateway)?.routes.push(atGateway);
+      if (judged.length > 0) httpRoutes.set(key, verdicts);
     }
 
     // The shared pools are there even with nothing to do: an Envoy that gets no answer never becomes ready.
@@ -136,36 +140,59 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
 interface OpenGateway {
   readonly served: ServedGateway;
   readonly target: AttachTarget;
-  readonly judged: KeyedMemo<JudgedRoute>;
   readonly routes: RouteAtGateway[];
 }
 
-/**
- * What says whether the content of a route is the same: the API server counts every change of a spec, and none of a
- * status. Routes that don't stand yet are the same objects while they are the same.
- */
-function contentOf(route: HTTPRoute): readonly unknown[] {
-  const { uid, generation } = route.metadata;
-  return uid === undefined || generation === undefined ? [route] : [uid, generation];
+/** What a route's step follows from. */
+interface StepInput {
+  /** Of the route. */
+  readonly key: string;
+  readonly route: HTTPRoute;
+  readonly namespace: Namespace | undefined;
+  readonly resolve: ResolveBackend;
+  /** By the keys of Gateways. */
+  readonly targets: ReadonlyMap<string, AttachTarget>;
 }
 
-/** A route at one Gateway. */
-function judgeRoute(
+/** A route in one pass; every part that is as it was before is the same object. */
+function stepOf(input: StepInput, previous: RouteStep | undefined): RouteStep {
+  const { route, resolve, targets } = input;
+  const { uid, generation } = route.metadata;
+  const content = uid === undefined || generation === undefined ? [route] : [uid, generation];
+  const unit =
+    previous !== undefined && areSame(previous.unit.content, content)
+      ? previous.unit
+      : { content, read: readRoute(route), translations: new Map() };
+  const found = unit.read.queries.map(resolve);
+  const resolved = previous?.unit === unit && areSame(previous.resolved, found) ? previous.resolved : found;
+  const judged = unit.read.gateways.flatMap((gateway): JudgedRoute[] => {
+    const target = targets.get(gateway);
+    if (target === undefined) return [];
+    const known = previous?.judged.find((one) => one.gateway === gateway);
+    const isSame =
+      known?.target === target && known.resolved === resolved && known.namespace === input.namespace;
+    return [isSame ? known : judge(unit, resolved, { ...input, gateway, target })];
+  });
+  const [only] = judged;
+  const verdicts =
+    judged.length === 1 && only !== undefined ? only.verdicts : judged.flatMap((one) => one.verdicts);
+  return { unit, resolved, judged, verdicts };
+}
+
+function judge(
   unit: RouteUnit,
   resolved: Resolved,
-  { key, target, namespace }: RoutePlace,
+  { key, gateway, target, namespace }: Pick<JudgedRoute, "key" | "gateway" | "target" | "namespace">,
 ): JudgedRoute {
   const { parents, attachments } = attach(unit.read.route, target, namespace);
   const translate = translator(unit, resolved);
   const translated = translate({ listenerPort: target.listeners[0]?.listener.port ?? 0 });
-  return { key, attachments, translate, verdicts: routeVerdicts(parents, translated) };
-}
-
-interface RoutePlace {
-  /** Of the route. */
-  readonly key: string;
-  readonly target: AttachTarget;
-  readonly namespace: ObjectTypes["Namespace"] | undefined;
+  const hosted = attachments.map(({ listener, hostnames }): HostedAt => {
+    const place = { listenerPort: listener.listener.port };
+    return { listener, route: { id: key, translated: translate(place), hostnames } };
+  });
+  const verdicts = routeVerdicts(parents, translated);
+  return { key, gateway, target, namespace, resolved, attachments, hosted, translate, verdicts };
 }
 
 /** Translates a route for a place, or gives what was made of the same answers before. */
