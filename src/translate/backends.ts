@@ -64,7 +64,7 @@ export interface BackendQuery {
 }
 
 /** Resolves backendRefs against one World. The same answer is the same object in every pass. */
-type ResolveBackend = (query: BackendQuery) => ClusterSpec | Problem;
+export type ResolveBackend = (query: BackendQuery) => ClusterSpec | Problem;
 
 /** Starts a pass: gives the resolver for one World; the same resolver while its answers can't have changed. */
 export type StartBackends = (world: World, desired: Desired) => ResolveBackend;
