@@ -13,6 +13,7 @@ import type { Problem } from "../model/problem.ts";
 import type { HomeKind, World } from "../model/world.ts";
 import { isWritten, observedObject, planObject, planPrune } from "./diff.ts";
 import type { Change, Written } from "./diff.ts";
+import { pauseMs } from "./pace.ts";
 import { parentsOf, planNoStatus, planStatus } from "./status.ts";
 
 /** All that one pass works on. */
@@ -37,6 +38,8 @@ interface WriteBase {
 export interface ObjectWrite extends WriteBase {
   readonly type: "Object";
   readonly change: ObjectChange;
+  /** Least time since the object's last write, in ms; left out: none. */
+  readonly pauseMs?: number;
 }
 
 /** A write of a status. */
@@ -158,7 +161,7 @@ function writeOf(
   if (change.verb === "None") return undefined;
   const intent = JSON.stringify(desired.object);
   const base = observed?.metadata.resourceVersion ?? "";
-  return { type: "Object", kind: desired.kind, intent, base, change };
+  return { type: "Object", kind: desired.kind, intent, base, change, pauseMs: pauseMs(desired, observed) };
 }
 
 function prunes(world: World, wanted: ReadonlyMap<ObjectKey, unknown>): ReadonlyMap<ObjectKey, PlannedWrite> {

@@ -1,6 +1,6 @@
 /**
  * The writes that are to be done, by key: the newest of a key wins, a failing key waits by itself, nothing is written
- * twice at once.
+ * twice at once, and what asks for a pause not too often.
  *
  *     plan → set → [key → item] → at most N at once → written | failed: again after a growing, jittered pause
  *
@@ -25,6 +25,8 @@ export interface QueuedWrite {
   readonly intent: string;
   /** Version of what stood when it was planned; empty if nothing did. */
   readonly base: string;
+  /** Least time since the last write of the key that asked for a pause, in ms. */
+  readonly pauseMs?: number;
 }
 
 export interface WriteQueueOptions<T extends QueuedWrite> {
@@ -60,6 +62,8 @@ export class WriteQueue<T extends QueuedWrite> {
   readonly #queue: PQueue;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #flips = new Map<string, Flips>();
+  /** When keys were written last that asked for a pause. */
+  readonly #paced = new Map<string, number>();
   #isStopped = false;
 
   constructor(options: WriteQueueOptions<T>) {
@@ -119,7 +123,7 @@ export class WriteQueue<T extends QueuedWrite> {
   }
 
   #begin(key: string, item: T, entry: Entry<T>): void {
-    const waitMs = this.#contestedMs(key, item);
+    const waitMs = Math.max(this.#contestedMs(key, item), this.#restMs(key, item));
     if (waitMs > 0) this.#wait(key, entry, waitMs);
     else this.#enqueue(key, entry);
   }
@@ -168,8 +172,21 @@ export class WriteQueue<T extends QueuedWrite> {
     }
   }
 
+  /** What is left of the pause that an item asks for. */
+  #restMs(key: string, { pauseMs = 0 }: T): number {
+    const lastMs = pauseMs === 0 ? undefined : this.#paced.get(key);
+    return lastMs === undefined ? 0 : Math.max(0, lastMs + pauseMs - this.#options.timing.now());
+  }
+
   #noteWrite(key: string, item: T): void {
     const now = this.#options.timing.now();
+    if ((item.pauseMs ?? 0) > 0) {
+      // The newest last, so that the oldest are forgotten.
+      this.#paced.delete(key);
+      this.#paced.set(key, now);
+      const [oldest] = this.#paced.keys();
+      if (this.#paced.size > maxRemembered && oldest !== undefined) this.#paced.delete(oldest);
+    }
     const flips = this.#flips.get(key);
     if (flips?.intent === item.intent && now - flips.sinceMs < flipWindowMs) flips.count += 1;
     else this.#flips.set(key, { intent: item.intent, count: 1, sinceMs: now });
