@@ -33,7 +33,7 @@ export interface Filters {
   readonly problems: readonly Problem[];
 }
 
-/** Of a backendRef Envoy can change headers and the host, nothing else. */
+/** What can be done for a backendRef alone. */
 const backendFilters: readonly string[] = ["RequestHeaderModifier", "ResponseHeaderModifier", "URLRewrite"];
 
 /** Reads the filters of a rule or of one of its backendRefs. */
@@ -57,9 +57,6 @@ export function readFilters(filters: readonly Filter[], level: "Rule" | "Backend
     }
     const problem = readFilter(filter, headers, found);
     if (problem !== undefined) problems.push(problem);
-  }
-  if (level === "BackendRef" && found.rewrite?.path !== undefined) {
-    problems.push(unsupported("A path rewrite is not supported at a backendRef: put it at the rule."));
   }
   if (found.redirect !== undefined && found.rewrite !== undefined) {
     problems.push({

@@ -19,7 +19,7 @@ import type { PathModifier, Redirect } from "./gateway-api.ts";
 type Substitution = MessageInitShape<typeof RegexMatchAndSubstituteSchema>;
 
 /** A new path: a whole one, a prefix in place of the matched one, or a substitution; Envoy has fields for each. */
-export type NewPath =
+type NewPath =
   | { readonly form: "Full"; readonly path: string }
   | { readonly form: "Prefix"; readonly prefix: string }
   | { readonly form: "Regex"; readonly substitution: Substitution };
@@ -47,8 +47,20 @@ export function newPath(modifier: PathModifier, matchedPrefix: string | undefine
   return { form: "Regex", substitution: substitute(`^${re2Escape(matchedPrefix)}/*`, "/") };
 }
 
+/** The fields of a RouteAction for a new path. */
+export function pathRewrite(path: NewPath): { prefixRewrite: string } | { regexRewrite: Substitution } {
+  switch (path.form) {
+    case "Full":
+      return { regexRewrite: substitute("^/.*$", path.path) };
+    case "Prefix":
+      return { prefixRewrite: path.prefix };
+    case "Regex":
+      return { regexRewrite: path.substitution };
+  }
+}
+
 /** A substitution that puts a fixed text in place of what the expression matches. */
-export function substitute(regex: string, text: string): Substitution {
+function substitute(regex: string, text: string): Substitution {
   // A backslash and a digit would name a group.
   return { pattern: { regex }, substitution: text.replaceAll("\\", "\\\\") };
 }

@@ -32,11 +32,11 @@ import type { HTTPRoute, Mirror } from "./gateway-api.ts";
 import { arrivalHeader } from "./hop-headers.ts";
 import { headerIsOneOf } from "./matches.ts";
 import type { Rank, TranslatedMatch } from "./matches.ts";
+import { pathShares } from "./path-shares.ts";
 import type { ReadRoute, ReadRule } from "./read-route.ts";
 import { repeatableMethods, retryPolicy } from "./retries.ts";
 import type { RetryForm } from "./retries.ts";
-import { newPath, substitute, translateRedirect } from "./rewrites.ts";
-import type { NewPath } from "./rewrites.ts";
+import { newPath, pathRewrite, translateRedirect } from "./rewrites.ts";
 
 /** Never the name of a cluster: ours hold a slash. Requests for it are answered 500. */
 const closedCluster = "closed";
@@ -92,15 +92,28 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
     const ruleProblems = [...matchProblems, ...rule.problems];
     for (const [matchIndex, match] of rule.matches.entries()) {
       const name = `${route.metadata.namespace ?? ""}/${route.metadata.name}/rule/${ruleIndex}/match/${matchIndex}`;
-      const outcome = ruleProblems.length > 0 ? ruleProblems : outcomeOf(rule, match, { resolutions, place });
-      if (!("action" in outcome)) {
-        problems.push(...outcome);
+      const shares = ruleProblems.length > 0 ? [] : pathShares(rule, match);
+      const outcomes = shares.map((share) => ({
+        share,
+        outcome: outcomeOf(share.rule, share.match, { resolutions, place }),
+      }));
+      const faults = [
+        ...ruleProblems,
+        ...outcomes.flatMap(({ outcome }) => ("action" in outcome ? [] : outcome)),
+      ];
+      if (faults.length > 0) {
+        problems.push(...faults);
         entries.push({ rank: match.rank, routes: routesOf(name, { rule, match, outcome: closed }, place) });
         continue;
       }
       isUsable = true;
-      for (const spec of outcome.clusters) clusters.add(spec);
-      entries.push({ rank: match.rank, routes: routesOf(name, { rule, match, outcome }, place) });
+      const routes = outcomes.flatMap(({ share, outcome }, index) => {
+        if (!("action" in outcome)) return [];
+        for (const spec of outcome.clusters) clusters.add(spec);
+        const ofShare = shares.length === 1 ? name : `${name}/share/${index}`;
+        return routesOf(ofShare, { ...share, outcome }, place);
+      });
+      entries.push({ rank: match.rank, routes });
     }
   }
   const refProblems = read.queries
@@ -232,19 +245,6 @@ function hostRewrite(
 ): Pick<ActionInit, "hostRewriteSpecifier"> {
   if (hostname === undefined || isWeighted(shares)) return {};
   return { hostRewriteSpecifier: { case: "hostRewriteLiteral", value: hostname } };
-}
-
-function pathRewrite(
-  path: NewPath,
-): { prefixRewrite: string } | { regexRewrite: ReturnType<typeof substitute> } {
-  switch (path.form) {
-    case "Full":
-      return { regexRewrite: substitute("^/.*$", path.path) };
-    case "Prefix":
-      return { prefixRewrite: path.prefix };
-    case "Regex":
-      return { regexRewrite: path.substitution };
-  }
 }
 
 function mirrorPolicy({

@@ -192,6 +192,25 @@ describe("traffic through a real Envoy", function () {
     expect((await ask("/strip")).echo?.url).to.equal("/");
   });
 
+  it("rewrites the path for each backendRef as it says, and shares requests out by their weights", async () => {
+    const counts = new Map<string, number>();
+    const requests = 600;
+    for (let index = 0; index < requests; index++) {
+      const { echo } = await ask("/fork/x");
+      const words = `${echo?.name ?? ""} ${echo?.headers.host ?? ""} ${echo?.url ?? ""}`;
+      counts.set(words, (counts.get(words) ?? 0) + 1);
+    }
+    expect([...counts.keys()].sort()).to.deep.equal([
+      "one a.b /left/x",
+      "two shop.example.com /fork/x",
+      "two shop.example.com /right",
+    ]);
+    const share = (words: string): number => (counts.get(words) ?? 0) / requests;
+    expect(share("one a.b /left/x")).to.be.closeTo(3 / 6, 0.1);
+    expect(share("two shop.example.com /fork/x")).to.be.closeTo(2 / 6, 0.1);
+    expect(share("two shop.example.com /right")).to.be.closeTo(1 / 6, 0.1);
+  });
+
   it("redirects with the listener's port", async () => {
     const { status, headers } = await ask("/moved/x");
     expect([status, headers.location]).to.deep.equal([302, "http://other.example.com:8080/there/x"]);
