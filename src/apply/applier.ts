@@ -71,9 +71,10 @@ export class Applier {
     this.#plan();
   }
 
-  /** Plans again: this replica began, or ceased, to lead. */
-  leadershipChanged(): void {
-    this.#plan();
+  /** Another replica leads: what was to be written is forgotten, and what it was planned from, which grows old. */
+  leadershipLost(): void {
+    this.#input = undefined;
+    this.#queue.set(new Map());
   }
 
   /** Objects that are in the way of ours. */

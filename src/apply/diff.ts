@@ -5,6 +5,7 @@
  * manager's mark, or that is being deleted already.
  */
 import { reasons } from "../api/conditions.ts";
+import { createHash } from "node:crypto";
 import type { DesiredObject, ObjectKey } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
 import type { KindName } from "../model/kinds.ts";
@@ -35,7 +36,7 @@ export type Change =
 
 /** What was written last for an object: an API server that normalises a value must not be written to for ever. */
 export interface Written {
-  /** The intent as JSON. */
+  /** As {@link intentOf} gives it. */
   readonly intent: string;
   readonly uid: string | undefined;
   readonly resourceVersion: string | undefined;
@@ -50,7 +51,7 @@ const labelledKinds: ReadonlySet<KindName> = new Set<KindName>([
 ]);
 
 /** Kinds that mc-wan writes, and so deletes when they are no longer wanted. */
-const writtenKinds = [
+export const writtenKinds = [
   "Service",
   "EndpointSlice",
   "Endpoints",
@@ -64,6 +65,8 @@ const writtenKinds = [
   "ServiceAdvertisement",
   "GatewayAdvertisement",
 ] as const satisfies readonly HomeKind[];
+
+export type WrittenKind = (typeof writtenKinds)[number];
 
 /** What this cluster tells its peers; all else may depend on what peers tell. */
 const advertisedKinds: ReadonlySet<KindName> = new Set<KindName>([
@@ -90,10 +93,15 @@ export function planObject(
   if (!isOurs(observed)) return { verb: "Foreign", kind, problem: foreignProblem(kind, object) };
   const own = ownFields(observed);
   const stands = own !== undefined && covers(observed, object) && !ownsMoreThan(own, object);
-  if (stands || isWritten(observed, written, () => JSON.stringify(object))) return { verb: "None" };
+  if (stands || isWritten(observed, written, () => intentOf(object))) return { verb: "None" };
   const { uid } = observed.metadata;
   const guarded = uid === undefined ? object : { ...object, metadata: { ...object.metadata, uid } };
   return { verb: "Apply", kind, object: guarded, isNew: false, mustLook: false };
+}
+
+/** Tells intents apart in a few bytes: thousands of them are remembered. */
+export function intentOf(wanted: unknown): string {
+  return createHash("sha256").update(JSON.stringify(wanted)).digest("base64");
 }
 
 /**
@@ -117,22 +125,28 @@ export function foreignProblem(kind: KindName, object: KubeObject): Problem {
 }
 
 /**
- * Objects of ours that nothing wants any more. While a peer is unknown, what may exist because of it stays: only our own
- * advertisements are ended.
+ * Objects of ours of one kind that nothing wants any more. While a peer is unknown, what may exist because of it stays:
+ * only our own advertisements are ended.
  */
-export function planPrune(world: World, wanted: ReadonlyMap<ObjectKey, unknown>): Map<ObjectKey, Change> {
-  const changes = new Map<ObjectKey, Change>();
-  const isPartial = hasUnknownPeers(world);
-  for (const kind of writtenKinds) {
-    if (isPartial && !advertisedKinds.has(kind)) continue;
-    for (const [key, value] of world.home[kind] as ReadonlyMap<string, unknown>) {
-      const object = value as KubeObject;
-      const whole = objectKey(kind, key);
-      if (!wanted.has(whole) && isOurToDelete(kind, object))
-        changes.set(whole, { verb: "Delete", kind, object });
-    }
+export function unwantedOf(
+  world: World,
+  kind: WrittenKind,
+  wanted: Pick<ReadonlyMap<ObjectKey, unknown>, "has">,
+): Map<ObjectKey, KubeObject> {
+  const unwanted = new Map<ObjectKey, KubeObject>();
+  if (!mayPrune(world, kind)) return unwanted;
+  for (const [key, value] of world.home[kind] as ReadonlyMap<string, unknown>) {
+    const object = value as KubeObject;
+    if (!isOurToDelete(kind, object)) continue;
+    const whole = objectKey(kind, key);
+    if (!wanted.has(whole)) unwanted.set(whole, object);
   }
-  return changes;
+  return unwanted;
+}
+
+/** Whether objects of a kind may be deleted now. */
+export function mayPrune(world: World, kind: WrittenKind): boolean {
+  return advertisedKinds.has(kind) || !hasUnknownPeers(world);
 }
 
 /** Whether some peer was never heard of since this process started. */

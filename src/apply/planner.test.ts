@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
 import { controllerName, labels } from "../model/names.ts";
 import { covers } from "./covers.ts";
-import { planObject, planPrune } from "./diff.ts";
+import { intentOf, planObject, unwantedOf, writtenKinds } from "./diff.ts";
 import { lookAtLease } from "./lease-step.ts";
 import type { LeaseSeen } from "./lease-step.ts";
 import { notesFor } from "./events.ts";
@@ -122,7 +122,7 @@ describe("planObject", () => {
   });
 
   it("writes nothing when what stands is what the last write of the same intent left, or older", () => {
-    const intent = JSON.stringify(object);
+    const intent = intentOf(object);
     const differs = stands({}, { ports: [{ port: 81 }] });
     expect(planObject(desired, differs, { intent, uid: "u", resourceVersion: "5" }).verb).to.equal("None");
     expect(planObject(desired, differs, { intent, uid: "u", resourceVersion: "9" }).verb).to.equal("None");
@@ -138,7 +138,10 @@ describe("planObject", () => {
   });
 });
 
-describe("planPrune", () => {
+describe("unwantedOf", () => {
+  const unwanted = (world: World, wanted: ReadonlyMap<string, unknown>): Map<string, KubeObject> =>
+    new Map(writtenKinds.flatMap((kind) => [...unwantedOf(world, kind, wanted)]));
+
   const mine = { uid: "u", labels: ours, ...applied({}) };
   function world(stores: object, state: "Synced" | "Stale" | "Unsynced" = "Synced"): World {
     const empty = new Proxy(stores, {
@@ -150,26 +153,26 @@ describe("planPrune", () => {
 
   it("deletes what carries our label and our mark and isn't wanted", () => {
     const stores = { Service: of(service(mine)) };
-    expect([...planPrune(world(stores), new Map()).keys()]).to.deep.equal(["Service/n/s"]);
-    expect(planPrune(world(stores), new Map([["Service/n/s", 1]])).size).to.equal(0);
+    expect([...unwanted(world(stores), new Map()).keys()]).to.deep.equal(["Service/n/s"]);
+    expect(unwanted(world(stores), new Map([["Service/n/s", 1]])).size).to.equal(0);
   });
 
   it("leaves what has only the label, only the mark, or is going already", () => {
     const left = [{ labels: ours }, { labels: {}, ...applied({}) }, { ...mine, deletionTimestamp: "x" }];
     for (const metadata of left)
-      expect(planPrune(world({ Service: of(service(metadata)) }), new Map()).size).to.equal(0);
+      expect(unwanted(world({ Service: of(service(metadata)) }), new Map()).size).to.equal(0);
   });
 
   it("leaves slices that Kubernetes made for a Service of ours", () => {
-    expect(planPrune(world({ EndpointSlice: of(service(mine)) }), new Map()).size).to.equal(0);
+    expect(unwanted(world({ EndpointSlice: of(service(mine)) }), new Map()).size).to.equal(0);
   });
 
   it("ends only our own advertisements while a peer is unknown, and everything when it is merely stale", () => {
     const stores = { Service: of(service(mine)), ServiceAdvertisement: of(service(mine)) };
-    expect([...planPrune(world(stores, "Unsynced"), new Map()).keys()]).to.deep.equal([
+    expect([...unwanted(world(stores, "Unsynced"), new Map()).keys()]).to.deep.equal([
       "ServiceAdvertisement/n/s",
     ]);
-    expect(planPrune(world(stores, "Stale"), new Map()).size).to.equal(2);
+    expect(unwanted(world(stores, "Stale"), new Map()).size).to.equal(2);
   });
 });
 

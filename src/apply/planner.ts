@@ -4,14 +4,22 @@
  */
 import type { Desired, DesiredObject, DesiredStatus, ObjectKey } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
-import { KeyedMemo } from "../model/memo.ts";
+import { KeyedMemo, KeysMemo } from "../model/memo.ts";
 import type { KindName } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { controllerName } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { HomeKind, World } from "../model/world.ts";
-import { isWritten, observedObject, planObject, planPrune } from "./diff.ts";
+import {
+  intentOf,
+  isWritten,
+  mayPrune,
+  observedObject,
+  planObject,
+  unwantedOf,
+  writtenKinds,
+} from "./diff.ts";
 import type { Change, Written } from "./diff.ts";
 import { pauseMs } from "./pace.ts";
 import { parentsOf, planNoStatus, planStatus } from "./status.ts";
@@ -59,9 +67,26 @@ export interface Plan {
   readonly foreign: ReadonlyMap<ObjectKey, Problem>;
 }
 
-type ObjectPlan = PlannedWrite | Problem | undefined;
+/** What was found out of an object, and from what. */
+interface ObjectPlan {
+  readonly object: KubeObject;
+  readonly observed: KubeObject | undefined;
+  readonly written: Written | undefined;
+  readonly result: PlannedWrite | Problem | undefined;
+}
 
-/** Kinds whose status we write as a whole of our own fields. */
+/** The same of a status. */
+interface StatusPlan {
+  readonly status: DesiredStatus | undefined;
+  readonly observed: KubeObject | undefined;
+  readonly written: Written | undefined;
+  readonly write: PlannedWrite | undefined;
+}
+
+/** Before an object's key: its status. */
+const ofStatus = "status of ";
+
+/** Kinds that have a status from us. */
 const statusKinds = [
   "GatewayClass",
   "Gateway",
@@ -71,107 +96,144 @@ const statusKinds = [
   "ServiceImport",
   "ServiceAdvertisement",
   "GatewayAdvertisement",
+  "HTTPRoute",
 ] as const satisfies readonly HomeKind[];
 
 export class Planner {
-  readonly #written = new Map<string, Written>();
+  readonly #writtenObjects = new Map<ObjectKey, Written>();
+  readonly #writtenStatuses = new Map<ObjectKey, Written>();
   readonly #objects = new KeyedMemo<ObjectPlan>();
   readonly #prunes = new KeyedMemo<ReadonlyMap<ObjectKey, PlannedWrite>>();
-  readonly #statuses = new KeyedMemo<PlannedWrite | undefined>();
+  readonly #statuses = new KeyedMemo<StatusPlan>();
+  readonly #untold = new KeyedMemo<readonly string[]>();
+  readonly #objectKeys = new KeysMemo();
+  readonly #statusKeys = new KeysMemo();
 
   /** Plans everything. `nowIso` is the time for conditions that change. */
   plan(input: ApplyInput, nowIso: string): Plan {
-    const writes = new Map<string, PlannedWrite>();
-    const foreign = new Map<ObjectKey, Problem>();
-    this.#planObjects(input, { writes, foreign });
-    const { world, desired } = input;
-    const dependencies = [world.home, world.peers, desired.objects];
-    for (const [key, write] of this.#prunes.get("", dependencies, () => prunes(world, desired.objects))) {
-      writes.set(key, write);
-    }
-    this.#planStatuses(input, nowIso, writes);
-    this.#objects.endPass();
-    this.#prunes.endPass();
-    this.#statuses.endPass();
-    for (const key of this.#written.keys()) {
-      if (!desired.objects.has(key) && !input.statuses.has(key.slice(statusKey("").length)))
-        this.#written.delete(key);
-    }
-    return { writes, foreign };
+    const plan = { writes: new Map<string, PlannedWrite>(), foreign: new Map<ObjectKey, Problem>() };
+    this.#planObjects(input, plan);
+    this.#planPrunes(input, plan.writes);
+    this.#planStatuses(input, nowIso, plan.writes);
+    for (const memo of [this.#objects, this.#prunes, this.#statuses, this.#untold]) memo.endPass();
+    forget(this.#writtenObjects, input.desired.objects);
+    forget(this.#writtenStatuses, input.statuses);
+    return plan;
   }
 
   /** Notes what a write left; `key` is that of the write. */
   wrote(key: string, intent: string, object: KubeObject): void {
     const { uid, resourceVersion } = object.metadata;
-    this.#written.set(key, { intent, uid, resourceVersion });
+    const written = { intent, uid, resourceVersion };
+    if (key.startsWith(ofStatus)) this.#writtenStatuses.set(key.slice(ofStatus.length), written);
+    else this.#writtenObjects.set(key, written);
   }
 
+  /** Where neither the intent nor the store of its kind changed, nothing is looked up. */
   #planObjects(
-    input: ApplyInput,
+    { world, desired: { objects } }: ApplyInput,
     plan: { writes: Map<string, PlannedWrite>; foreign: Map<ObjectKey, Problem> },
   ): void {
-    for (const [key, desired] of input.desired.objects) {
-      const observed = observedObject(input.world.home, desired.kind, keyOf(desired.object.metadata));
-      const written = this.#written.get(key);
-      const result = this.#objects.get(key, [desired.object, observed, written], () =>
-        writeOf(desired, observed, written),
-      );
+    for (const [key, desired] of objects) {
+      const { kind, object } = desired;
+      const written = this.#writtenObjects.get(key);
+      const { result } = this.#objects.get(key, [object, storeOf(world, kind), written], (previous) => {
+        const observed = observedObject(world.home, kind, keyOf(object.metadata));
+        const isSame =
+          previous?.object === object && previous.observed === observed && previous.written === written;
+        return isSame ? previous : { object, observed, written, result: writeOf(desired, observed, written) };
+      });
       if (result === undefined) continue;
       if ("message" in result) plan.foreign.set(key, result);
       else plan.writes.set(key, result);
     }
   }
 
+  #planPrunes({ world, desired }: ApplyInput, writes: Map<string, PlannedWrite>): void {
+    const keys = this.#objectKeys.same(desired.objects);
+    for (const kind of writtenKinds) {
+      const dependencies = [storeOf(world, kind), keys, mayPrune(world, kind)];
+      const found = this.#prunes.get(kind, dependencies, () =>
+        deletions(kind, unwantedOf(world, kind, desired.objects)),
+      );
+      for (const [key, write] of found) writes.set(key, write);
+    }
+  }
+
   #planStatuses({ world, statuses }: ApplyInput, nowIso: string, writes: Map<string, PlannedWrite>): void {
     const add = (
       key: ObjectKey,
-      status: DesiredStatus | undefined,
-      about: { kind: KindName; observed: KubeObject },
+      { kind, name, status }: { kind: KindName; name: string; status: DesiredStatus | undefined },
     ): void => {
-      const written = this.#written.get(statusKey(key));
-      const write = this.#statuses.get(key, [status, about.observed, written], () => {
-        const planned = statusWrite(status, about, nowIso);
-        const isDone = planned !== undefined && isWritten(about.observed, written, () => planned.intent);
-        return isDone ? undefined : planned;
+      const written = this.#writtenStatuses.get(key);
+      const { write } = this.#statuses.get(key, [status, storeOf(world, kind), written], (previous) => {
+        const observed = observedObject(world.home, kind, name);
+        const isSame =
+          previous?.status === status && previous?.observed === observed && previous?.written === written;
+        if (previous !== undefined && isSame) return previous;
+        const planned = plannedStatus({ kind, status, observed, written }, nowIso);
+        return { status, observed, written, write: planned };
       });
-      if (write !== undefined) writes.set(statusKey(key), write);
+      if (write !== undefined) writes.set(`${ofStatus}${key}`, write);
     };
-    for (const [key, status] of statuses) {
-      const observed = observedObject(world.home, status.kind, status.key);
-      if (observed?.metadata.deletionTimestamp !== undefined) continue;
-      if (observed !== undefined) add(key, status, { kind: status.kind, observed });
-    }
+    for (const [key, status] of statuses) add(key, { kind: status.kind, name: status.key, status });
     // What we once said of objects that are no longer ours to judge.
-    for (const kind of [...statusKinds, "HTTPRoute"] as const) {
-      for (const [name, object] of world.home[kind] as ReadonlyMap<string, unknown>) {
-        const key = objectKey(kind, name);
-        if (!statuses.has(key)) add(key, undefined, { kind, observed: object as KubeObject });
-      }
+    const keys = this.#statusKeys.same(statuses);
+    for (const kind of statusKinds) {
+      const store = storeOf(world, kind);
+      const names = this.#untold.get(kind, [store, keys], () =>
+        [...(store?.keys() ?? [])].filter((name) => !statuses.has(objectKey(kind, name))),
+      );
+      for (const name of names) add(objectKey(kind, name), { kind, name, status: undefined });
     }
   }
+}
+
+function storeOf({ home }: World, kind: KindName): ReadonlyMap<string, unknown> | undefined {
+  return (home as Partial<Record<KindName, ReadonlyMap<string, unknown>>>)[kind];
+}
+
+/** What was written of things that nobody wants any more is no longer of use. */
+function forget(written: Map<ObjectKey, Written>, wanted: ReadonlyMap<ObjectKey, unknown>): void {
+  for (const key of written.keys()) if (!wanted.has(key)) written.delete(key);
 }
 
 function writeOf(
   desired: DesiredObject,
   observed: KubeObject | undefined,
   written: Written | undefined,
-): ObjectPlan {
+): ObjectPlan["result"] {
   const change = planObject(desired, observed, written);
   if (change.verb === "Foreign") return change.problem;
   if (change.verb === "None") return undefined;
-  const intent = JSON.stringify(desired.object);
+  const intent = intentOf(desired.object);
   const base = observed?.metadata.resourceVersion ?? "";
   return { type: "Object", kind: desired.kind, intent, base, change, pauseMs: pauseMs(desired, observed) };
 }
 
-function prunes(world: World, wanted: ReadonlyMap<ObjectKey, unknown>): ReadonlyMap<ObjectKey, PlannedWrite> {
+function deletions(
+  kind: KindName,
+  unwanted: ReadonlyMap<ObjectKey, KubeObject>,
+): ReadonlyMap<ObjectKey, PlannedWrite> {
   const writes = new Map<ObjectKey, PlannedWrite>();
-  for (const [key, change] of planPrune(world, wanted)) {
-    if (change.verb !== "Delete") continue;
-    const { uid = "", resourceVersion: base = "" } = change.object.metadata;
-    writes.set(key, { type: "Object", kind: change.kind, intent: `delete ${uid}`, base, change });
+  for (const [key, object] of unwanted) {
+    const { uid = "", resourceVersion: base = "" } = object.metadata;
+    const change = { verb: "Delete", kind, object } as const;
+    writes.set(key, { type: "Object", kind, intent: `delete ${uid}`, base, change });
   }
   return writes;
+}
+
+function plannedStatus(
+  { kind, status, observed, written }: Omit<StatusPlan, "write"> & { readonly kind: KindName },
+  nowIso: string,
+): PlannedWrite | undefined {
+  if (observed === undefined) return undefined;
+  // Nobody reads what is said of an object that goes.
+  if (status !== undefined && observed.metadata.deletionTimestamp !== undefined) return undefined;
+  const planned = statusWrite(status, { kind, observed }, nowIso);
+  const isDone = planned !== undefined && isWritten(observed, written, () => planned.intent);
+  return isDone ? undefined : planned;
 }
 
 function statusWrite(
@@ -183,11 +245,7 @@ function statusWrite(
   const object = status === undefined ? noStatus(kind, observed) : planStatus(status, observed, nowIso);
   if (object === undefined) return undefined;
   const base = observed.metadata.resourceVersion ?? "";
-  return { type: "Status", kind, form, object, observed, base, intent: JSON.stringify(status ?? "none") };
-}
-
-function statusKey(key: ObjectKey): string {
-  return `status of ${key}`;
+  return { type: "Status", kind, form, object, observed, base, intent: intentOf(status ?? "none") };
 }
 
 function noStatus(kind: KindName, observed: KubeObject): KubeObject | undefined {

@@ -92,6 +92,8 @@ export class Controller {
   /** Envoys' words come in bursts. */
   readonly #heard: HoldOff;
   readonly #gatewayStatuses: LastGood<[GatewayStatusInput], ReadonlyMap<ObjectKey, DesiredStatus>>;
+  /** As the Lease last told; others plan nothing. */
+  #leads: boolean;
   #world: World | undefined;
   #desired: Desired | undefined;
   #translation: Translation | undefined;
@@ -127,11 +129,14 @@ export class Controller {
           ...(options.leaderChanged && { holderChanged: options.leaderChanged }),
           changed: (isHeld) => {
             metrics.set("mcwan_leader", {}, isHeld ? 1 : 0);
-            this.#applier.leadershipChanged();
+            this.#leads = isHeld;
+            if (isHeld) this.#apply();
+            else this.#applier.leadershipLost();
             this.#tellOfPeers();
           },
         })
       : undefined;
+    this.#leads = !leaderElection;
     this.#heard = new HoldOff({
       timing,
       holdOffMs: 5,
@@ -191,9 +196,20 @@ export class Controller {
     const before = this.#translation;
     this.#translation = this.#translate.run(world, this.#desired);
     if (this.#translation === undefined) return;
-    if (this.#translation.config !== before?.config)
-      this.#options.adsServer.publish(this.#translation.config);
+    const { config } = this.#translation;
+    if (config !== before?.config) {
+      this.#timed("serve", () => {
+        this.#options.adsServer.publish(config);
+      });
+    }
     this.#apply();
+  }
+
+  #timed(stage: string, run: () => void): void {
+    const { timing, metrics } = this.#options;
+    const startedMs = timing.now();
+    run();
+    metrics.observe("mcwan_stage_duration_seconds", { stage }, (timing.now() - startedMs) / 1000);
   }
 
   /** What is wrong with Secrets and peers. */
@@ -201,8 +217,9 @@ export class Controller {
     this.#peerEvents.tell(peerProblems(this.#observer.status.refusedSecrets, this.#world?.peers ?? []));
   }
 
-  /** Objects and statuses; also when only an Envoy's word is new. */
+  /** Objects and statuses, if this replica leads; also when only an Envoy's word is new. */
   #apply(): void {
+    if (!this.#leads) return;
     const world = this.#world;
     const desired = this.#desired;
     const translation = this.#translation;
@@ -211,7 +228,9 @@ export class Controller {
     const ofGateways = this.#gatewayStatuses.run({ world, desired, translation, acknowledgements });
     // Without them the statuses of Gateways would look unwanted.
     if (ofGateways === undefined) return;
-    this.#applier.update({ world, desired, statuses: new Map([...desired.statuses, ...ofGateways]) });
+    this.#timed("apply", () => {
+      this.#applier.update({ world, desired, statuses: new Map([...desired.statuses, ...ofGateways]) });
+    });
   }
 }
 

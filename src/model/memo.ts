@@ -51,6 +51,22 @@ export class MapMemo<T> {
   }
 }
 
+/** Gives the keys of a Map, as the same list while they are the same in the same order. */
+export class KeysMemo {
+  #last: readonly string[] = [];
+
+  same(map: ReadonlyMap<string, unknown>): readonly string[] {
+    let index = 0;
+    let isSame = map.size === this.#last.length;
+    for (const key of map.keys()) {
+      if (!isSame) break;
+      isSame = key === this.#last[index++];
+    }
+    if (!isSame) this.#last = [...map.keys()];
+    return this.#last;
+  }
+}
+
 function haveSameEntries(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
   if (a === b) return true;
   if (a.size !== b.size) return false;
