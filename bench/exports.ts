@@ -83,7 +83,7 @@ export async function exports(
     ],
     notes: [
       `${clusters.length} clusters, ${results.length} exports, one HTTP port each (the direct path: client, shadow Service, ingress gateway of the other cluster, Pod)`,
-      "asked at the shadow's clusterIP every 5 ms, a connection each; kube-proxy of the lab waits at least 100 ms between two changes (Kubernetes' default: 1 s)",
+      "asked at the shadow's clusterIP every 5 ms, a connection each; kube-proxy of the lab waits at least 10 ms between two changes (Kubernetes' default: 1 s)",
       `answers before the first 200: ${JSON.stringify(before)}`,
     ],
   };

@@ -27,6 +27,8 @@ import {
 } from "./control-plane.ts";
 import type { Programs } from "./processes.ts";
 
+/** How long what is right may be refused. */
+const EARLY_MS = 30_000;
 const POLL_MS = 25;
 /** As CoreDNS reads them. */
 const SERVICE_IMPORTS = "/apis/multicluster.x-k8s.io/v1alpha1/serviceimports";
@@ -56,7 +58,7 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
   start(kubeProxyProgram(lab.plan, cluster));
   // CoreDNS would wait for whole seconds if it started before ServiceImports are served.
   const [first, rest] = [lab.crds.filter(isServiceImport), lab.crds.filter((crd) => !isServiceImport(crd))];
-  await Promise.all([...first, ...dnsObjects(cluster.plan)].map((placed) => apply(api, placed)));
+  await Promise.all([...first, ...dnsObjects(cluster.plan)].map((placed) => applyEarly(api, placed)));
   if (lab.plan.nodes) start(nodeAgentProgram(lab.plan, cluster));
   const served = until(async () => (await api.call("GET", SERVICE_IMPORTS)) !== undefined).then(() => {
     start(corednsProgram(lab.plan, cluster));
@@ -101,6 +103,24 @@ async function apply(api: KubeApi, { path, object }: PlacedObject): Promise<true
     contentType: "application/apply-patch+yaml",
   });
   return true;
+}
+
+/**
+ * For an API server that has just started: it refuses a Service with 422 until it has read the range of its ClusterIPs,
+ * which takes seconds on a busy machine.
+ */
+async function applyEarly(api: KubeApi, placed: PlacedObject): Promise<void> {
+  const endMs = performance.now() + EARLY_MS;
+  for (;;) {
+    try {
+      await apply(api, placed);
+      return;
+    } catch (error) {
+      const isEarly = error instanceof ApiRefusedError && error.status === 422;
+      if (!isEarly || performance.now() > endMs) throw error;
+    }
+    await sleep(POLL_MS);
+  }
 }
 
 async function patchNodeStatus(api: KubeApi, nodeName: string, body: unknown): Promise<void> {

@@ -233,7 +233,8 @@ function kubeProxyConfiguration(plan: ClusterPlan, kubeconfigFile: string): unkn
     // Not for a namespace without rights on the host to set.
     oomScoreAdj: 0,
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
-    nftables: { minSyncPeriod: "100ms", syncPeriod: "30s" },
+    // The clusters are small: Kubernetes' default (1 s) is for thousands of Services. 0 would mean the default.
+    nftables: { minSyncPeriod: "10ms", syncPeriod: "30s" },
   };
 }
 
@@ -249,7 +250,7 @@ function corefile(plan: ClusterPlan, kubeconfigFile: string): string {
     }
     cache {
         success 9984 5
-        denial 9984 1
+        disable denial
     }
     loadbalance
 }
