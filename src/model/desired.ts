@@ -100,6 +100,8 @@ export interface WanLocality {
   readonly cluster: ClusterId;
   /** Ready backends there: the weight of the locality. Above 0. */
   readonly weight: number;
+  /** Numbers of the service's ports that it takes requests for, ascending; left out: all. */
+  readonly ports?: readonly number[];
   /** Ingress gateways of that cluster which listen for the policy. */
   readonly endpoints: readonly { readonly address: string; readonly port: number; readonly zone?: string }[];
 }

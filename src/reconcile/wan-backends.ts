@@ -1,12 +1,14 @@
 /**
  * WAN backends: where requests to a service over a policy go. Only to clusters that export the service, have ready
- * backends, and whose gateways listen for the policy.
+ * backends, and whose gateways listen for the policy; requests for a port only to those that export the port (KEP-1645).
  */
+import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { ServiceRef, WanBackend, WanLocality } from "../model/desired.ts";
 import { compare } from "../model/order.ts";
 import type { DummyNames } from "./dummy-services.ts";
 import { home, type GatewayDirectory } from "./gateway-directory.ts";
-import { readyCount, type Merged } from "./imports.ts";
+import { readyCount, type Member, type Merged } from "./imports.ts";
+import { carriageOf } from "./protocols.ts";
 
 /** The WAN backends of one service by the names of its dummies. */
 export function wanBackends(
@@ -34,7 +36,26 @@ function localities(merged: Merged, policy: string, directory: GatewayDirectory)
       if (cluster === home) return [];
       const weight = readyCount(member);
       const endpoints = directory.find(cluster, member.spec.pool, policy);
-      return weight > 0 && endpoints.length > 0 ? [{ cluster, weight, endpoints }] : [];
+      const ports = portsTaken(member, merged);
+      return weight > 0 && endpoints.length > 0 ? [{ cluster, weight, ...ports, endpoints }] : [];
     })
     .sort((a, b) => compare(a.cluster, b.cluster));
 }
+
+/** Which ports of the import a cluster takes requests for, if not all. */
+function portsTaken({ spec }: Member, { ports }: Merged): Pick<WanLocality, "ports"> {
+  const own = spec.ports.filter(isHttp);
+  const wanted = ports.filter(isHttp);
+  const taken = wanted.filter((port) => takes(own, port)).map(({ port }) => port);
+  return taken.length === wanted.length ? {} : { ports: taken };
+}
+
+/** A gateway tells several ports apart by their numbers; of one port alone the name is enough, as for the union of ports. */
+function takes(own: readonly AdvertisedPort[], { name, port }: AdvertisedPort): boolean {
+  const [first, second] = own;
+  if (first === undefined) return false;
+  const isNamesake = second === undefined && (first.name ?? "") === (name ?? "");
+  return isNamesake || own.some((candidate) => candidate.port === port);
+}
+
+const isHttp = (port: AdvertisedPort): boolean => carriageOf(port) === "HTTP";

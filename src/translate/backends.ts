@@ -1,7 +1,8 @@
 /**
  * A backendRef → the Envoy cluster it means, or the reason why it is closed.
  *
- *     mc-wan/<dummy>    → wan/<dummy>, or wan/<dummy>/<port>: home's pods first
+ *     mc-wan/<dummy>    → wan/<dummy>, or wan/<dummy>/<port>: home's pods first;
+ *                         where peers differ in their ports wan/<dummy>/exporting/<port>: those that have the port
  *     <namespace>/<svc> → service/<namespace>/<svc>/<port>
  *
  * Never falls back to another target. A ClusterSpec depends on what the cluster is, not on its endpoints: they come and
@@ -35,6 +36,8 @@ export interface WanClusterSpec {
   readonly form: "Wan";
   readonly name: string;
   readonly dummy: string;
+  /** Only peers that export this port of the service; undefined: all. */
+  readonly port?: number;
 }
 
 /** The same where home exports it too: its own pods, then the rest. */
@@ -101,7 +104,11 @@ export function createBackends(): StartBackends {
       backend: WanBackend,
       wanPort: string | undefined,
     ): ClusterSpec | Problem => {
-      const remote: WanClusterSpec = { form: "Wan", name: `wan/${name}`, dummy: name };
+      const differ = backend.remote.some(({ ports }) => ports !== undefined);
+      const remote: WanClusterSpec =
+        differ && wanPort !== undefined && /^[0-9]{1,5}$/.test(wanPort)
+          ? { form: "Wan", name: `wan/${name}/exporting/${wanPort}`, dummy: name, port: Number(wanPort) }
+          : { form: "Wan", name: `wan/${name}`, dummy: name };
       if (backend.home === undefined) return remote;
       const { home } = backend;
       const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];
@@ -113,7 +120,7 @@ export function createBackends(): StartBackends {
       if (port === undefined) return remote;
       return {
         form: "HomeFirst",
-        name: `wan/${name}/${port.port}`,
+        name: `${remote.name}/${port.port}`,
         home: serviceSpec(home, port, "home"),
         remote,
       };

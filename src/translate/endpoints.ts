@@ -145,7 +145,10 @@ function podState(conditions: {
 /** A locality per peer, weighted by its ready backends. */
 function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined): ClusterLoadAssignment {
   const remote = (backend?.remote ?? []).filter(
-    ({ endpoints, weight }) => endpoints.length > 0 && weight > 0,
+    ({ endpoints, weight, ports }) =>
+      endpoints.length > 0 &&
+      weight > 0 &&
+      (spec.port === undefined || ports === undefined || ports.includes(spec.port)),
   );
   return create(ClusterLoadAssignmentSchema, {
     clusterName: spec.name,
