@@ -91,6 +91,8 @@ export interface WanBackend {
   readonly policy: string;
   /** Exporting peers with ready backends, sorted by cluster. */
   readonly remote: readonly WanLocality[];
+  /** Set if some exporting peer, ready or not, doesn't take requests for all ports: see {@link WanLocality.ports}. */
+  readonly differsByPort?: true;
   /** Set if the home cluster exports the service: its pods are tried before `remote`. Ports of the service are told apart by number. */
   readonly home?: ServiceRef;
 }

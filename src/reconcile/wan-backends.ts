@@ -17,12 +17,17 @@ export function wanBackends(
   directory: GatewayDirectory,
 ): [string, WanBackend][] {
   const exportedHere = merged.members.some(({ cluster }) => cluster === home);
+  // Whether ready or not: endpoints come and go without touching a route.
+  const differs = merged.members.some(
+    (member) => member.cluster !== home && portsTaken(member, merged).ports !== undefined,
+  );
   return [...names].map(([policy, name]) => [
     name,
     {
       service,
       policy,
       remote: localities(merged, policy, directory),
+      ...(differs ? { differsByPort: true } : {}),
       ...(exportedHere ? { home: service } : {}),
     },
   ]);

@@ -104,9 +104,9 @@ export function createBackends(): StartBackends {
       backend: WanBackend,
       wanPort: string | undefined,
     ): ClusterSpec | Problem => {
-      const differ = backend.remote.some(({ ports }) => ports !== undefined);
+      const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
       const remote: WanClusterSpec =
-        differ && wanPort !== undefined && /^[0-9]{1,5}$/.test(wanPort)
+        isOfPort && wanPort !== undefined
           ? { form: "Wan", name: `wan/${name}/exporting/${wanPort}`, dummy: name, port: Number(wanPort) }
           : { form: "Wan", name: `wan/${name}`, dummy: name };
       if (backend.home === undefined) return remote;
