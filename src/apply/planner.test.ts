@@ -8,6 +8,8 @@ import { lookAtLease } from "./lease-step.ts";
 import type { LeaseSeen } from "./lease-step.ts";
 import { notesFor } from "./events.ts";
 import { ownsMoreThan } from "./own-fields.ts";
+import { Planner } from "./planner.ts";
+import type { ApplyInput } from "./planner.ts";
 import { mergeConditions, planStatus } from "./status.ts";
 import type { World } from "../model/world.ts";
 
@@ -135,6 +137,26 @@ describe("planObject", () => {
   it("asks to look first where the World doesn't show foreign objects", () => {
     const change = planObject({ kind: "Deployment", object }, undefined, undefined);
     expect(change.verb === "Apply" && change.mustLook).to.equal(true);
+  });
+});
+
+describe("a plan", () => {
+  it("begins with what peers and traffic wait for", () => {
+    const kinds = ["Deployment", "EndpointSlice", "Gateway", "Service", "ServiceAdvertisement"] as const;
+    const object = (kind: string): KubeObject => ({ ...service({}), kind });
+    const objects = new Map(kinds.map((kind) => [`${kind}/n/s`, { kind, object: object(kind) }]));
+    const home = new Proxy({}, { get: () => new Map() });
+    const { writes } = new Planner().plan(
+      { world: { home, peers: [] }, desired: { objects }, statuses: new Map() } as unknown as ApplyInput,
+      "now",
+    );
+    expect([...writes.values()].map(({ kind }) => kind)).to.deep.equal([
+      "ServiceAdvertisement",
+      "Service",
+      "EndpointSlice",
+      "Deployment",
+      "Gateway",
+    ]);
   });
 });
 

@@ -63,6 +63,7 @@ export interface StatusWrite extends WriteBase {
 export type PlannedWrite = ObjectWrite | StatusWrite;
 
 export interface Plan {
+  /** In the order in which they should begin. */
   readonly writes: ReadonlyMap<string, PlannedWrite>;
   readonly foreign: ReadonlyMap<ObjectKey, Problem>;
 }
@@ -118,7 +119,7 @@ export class Planner {
     for (const memo of [this.#objects, this.#prunes, this.#statuses, this.#untold]) memo.endPass();
     forget(this.#writtenObjects, input.desired.objects);
     forget(this.#writtenStatuses, input.statuses);
-    return plan;
+    return { ...plan, writes: inOrder(plan.writes) };
   }
 
   /** Notes what a write left; `key` is that of the write. */
@@ -187,6 +188,26 @@ export class Planner {
       for (const name of names) add(objectKey(kind, name), { kind, name, status: undefined });
     }
   }
+}
+
+/** What others wait for, first: peers for what is advertised, traffic for addresses. What people read comes last. */
+function inOrder(writes: ReadonlyMap<string, PlannedWrite>): ReadonlyMap<string, PlannedWrite> {
+  if (writes.size < 2) return writes;
+  return new Map([...writes].sort(([, a], [, b]) => rankOf(a) - rankOf(b)));
+}
+
+const first: readonly KindName[] = [
+  "ServiceAdvertisement",
+  "GatewayAdvertisement",
+  "Service",
+  "EndpointSlice",
+  "Endpoints",
+];
+
+function rankOf({ type, kind }: PlannedWrite): number {
+  if (type === "Status") return first.length + 1;
+  const rank = first.indexOf(kind);
+  return rank === -1 ? first.length : rank;
 }
 
 function storeOf({ home }: World, kind: KindName): ReadonlyMap<string, unknown> | undefined {

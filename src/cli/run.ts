@@ -94,6 +94,7 @@ export class Controller {
   readonly #gatewayStatuses: LastGood<[GatewayStatusInput], ReadonlyMap<ObjectKey, DesiredStatus>>;
   /** As the Lease last told; others plan nothing. */
   #leads: boolean;
+  #cancelApply: (() => void) | undefined;
   #world: World | undefined;
   #desired: Desired | undefined;
   #translation: Translation | undefined;
@@ -167,6 +168,7 @@ export class Controller {
   /** Ends everything: stops to write, gives up the Lease, then lets the Envoys go. */
   async stop(): Promise<void> {
     this.#heard.stop();
+    this.#cancelApply?.();
     await this.#applier.stop();
     await this.#lease?.stop();
     await this.#observer.stop();
@@ -201,8 +203,15 @@ export class Controller {
       this.#timed("serve", () => {
         this.#options.adsServer.publish(config);
       });
-    }
-    this.#apply();
+      this.#applySoon();
+    } else this.#apply();
+  }
+
+  /** Once the Envoys' bytes are on their way: plans may take longer than what Envoys are sent. */
+  #applySoon(): void {
+    this.#cancelApply ??= this.#options.timing.after(0, () => {
+      this.#apply();
+    });
   }
 
   #timed(stage: string, run: () => void): void {
@@ -219,6 +228,8 @@ export class Controller {
 
   /** Objects and statuses, if this replica leads; also when only an Envoy's word is new. */
   #apply(): void {
+    this.#cancelApply?.();
+    this.#cancelApply = undefined;
     if (!this.#leads) return;
     const world = this.#world;
     const desired = this.#desired;

@@ -69,6 +69,61 @@ describe("a target that changes without effect", () => {
   });
 });
 
+describe("a Gateway or a route that changes without effect", () => {
+  const counted = (generation: number) => (object: KubeObject) => ({
+    ...object,
+    metadata: { ...object.metadata, uid: `of ${object.kind} ${object.metadata.name}`, generation },
+  });
+  const changed = (file: CaseFile, change: (object: KubeObject) => KubeObject): CaseFile => ({
+    ...file,
+    objects: file.objects.map(change),
+  });
+  const standing = changed(read("backends-weights-and-refusals"), counted(1));
+  const isRouted = ({ kind }: KubeObject): boolean => kind === "Gateway" || kind === "HTTPRoute";
+
+  it("makes nothing new where a status was written", () => {
+    const translate = createTranslate();
+    const [before, after] = [
+      standing,
+      changed(standing, (object) => (isRouted(object) ? { ...object, status: {} } : object)),
+    ].map((file) => {
+      const { world, desired } = buildCase(file);
+      return translate(world, desired);
+    });
+    for (const [name, fleet] of before?.config.fleets ?? [])
+      for (const [table, { virtualHosts }] of fleet.routes)
+        expect(after?.config.fleets.get(name)?.routes.get(table)?.virtualHosts).to.deep.equal(virtualHosts);
+    for (const [key, verdicts] of before?.verdicts.httpRoutes ?? [])
+      expect(after?.verdicts.httpRoutes.get(key)).to.equal(verdicts);
+  });
+
+  it("takes up a spec of a new generation, and an object of the same name that is another", () => {
+    const hostnames = ["new.example.com"];
+    const hosts = (file: CaseFile, translate = createTranslate()): string[] => {
+      const { world, desired } = buildCase(file);
+      return [...translate(world, desired).config.fleets.values()].flatMap(({ routes }) =>
+        [...routes.values()].flatMap(({ virtualHosts }) => virtualHosts.flatMap(({ domains }) => domains)),
+      );
+    };
+    const next = (metadata: object) =>
+      changed(standing, (object) =>
+        object.kind === "HTTPRoute"
+          ? {
+              ...object,
+              metadata: { ...object.metadata, ...metadata },
+              spec: { ...(object["spec"] as object), hostnames },
+            }
+          : object,
+      );
+    for (const metadata of [{ generation: 2 }, { uid: "another" }]) {
+      const translate = createTranslate();
+      expect(hosts(standing, translate)).not.to.include("new.example.com");
+      expect(hosts(next(metadata), translate)).to.deep.equal(hosts(next(metadata)));
+      expect(hosts(next(metadata), translate)).to.include("new.example.com");
+    }
+  });
+});
+
 function homeOf(name: string): string {
   for (const { home } of Object.values(read(name).wanBackends ?? {}))
     if (home !== undefined) return home.name;

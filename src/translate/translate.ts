@@ -9,6 +9,7 @@
 import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
 import type { FleetConfig, GatewayVerdict, RouteVerdict, Translation } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
+import type { ObjectMeta } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
 import { egressPool, ingressPool } from "../model/names.ts";
@@ -77,7 +78,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const openGateways = (desired: Desired): ReadonlyMap<string, OpenGateway> => {
     const open = desired.gateways.map((served): [string, OpenGateway] => {
       const key = keyOf(served.gateway.metadata);
-      const target = targets.get(key, [served.gateway, served.pooled], () => ({
+      const target = targets.get(key, [...contentOf(served.gateway), served.pooled], () => ({
         served,
         listeners: judgeListeners(served),
       }));
@@ -96,11 +97,8 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
 
     const httpRoutes = new Map<string, readonly RouteVerdict[]>();
     for (const [key, route] of sortedEntries(desired.httpRoutes)) {
-      const { uid, generation, namespace: from = "" } = route.metadata;
-      const namespace = world.home.Namespace.get(from);
-      const isCounted = uid !== undefined && generation !== undefined;
-      // The API server counts every change of a spec, and none of a status. What doesn't stand yet is the same object.
-      const dependencies = [isCounted ? uid : route, generation, resolve, known, namespace];
+      const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
+      const dependencies = [...contentOf(route), resolve, known, namespace];
       const { judged, verdicts } = steps.get(key, dependencies, (previous) =>
         stepOf({ key, route, namespace, resolve, targets: known }, previous),
       );
@@ -143,6 +141,15 @@ interface OpenGateway {
   readonly routes: RouteAtGateway[];
 }
 
+/**
+ * What says whether an object's spec is the same: the API server counts every change of it, and none of a status. What
+ * doesn't stand yet is the same object while it is the same.
+ */
+function contentOf(object: { readonly metadata: ObjectMeta }): readonly [unknown, unknown] {
+  const { uid, generation } = object.metadata;
+  return uid === undefined || generation === undefined ? [object, undefined] : [uid, generation];
+}
+
 /** What a route's step follows from. */
 interface StepInput {
   /** Of the route. */
@@ -157,8 +164,7 @@ interface StepInput {
 /** A route in one pass; every part that is as it was before is the same object. */
 function stepOf(input: StepInput, previous: RouteStep | undefined): RouteStep {
   const { route, resolve, targets } = input;
-  const { uid, generation } = route.metadata;
-  const content = uid === undefined || generation === undefined ? [route] : [uid, generation];
+  const content = contentOf(route);
   const unit =
     previous !== undefined && areSame(previous.unit.content, content)
       ? previous.unit
