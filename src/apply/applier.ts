@@ -46,6 +46,7 @@ export class Applier {
   readonly #contested = new Set<string>();
   #foreign: ReadonlyMap<ObjectKey, Problem> = new Map();
   #input: ApplyInput | undefined;
+  #cancelPlan: (() => void) | undefined;
   #wasPartial = false;
 
   constructor(options: ApplierOptions) {
@@ -56,6 +57,9 @@ export class Applier {
       write: (key, item) => this.#write(key, item),
       failed: (key, error, failures) => {
         this.#failed(key, error, failures);
+      },
+      overtaken: () => {
+        this.#planSoon();
       },
       contested: (key, flips) => {
         if (this.#contested.has(key)) return;
@@ -88,6 +92,7 @@ export class Applier {
   }
 
   async stop(): Promise<void> {
+    this.#cancelPlan?.();
     await this.#queue.stop();
   }
 
@@ -149,8 +154,12 @@ export class Applier {
   /** Notes what a write left. If that was nothing new, no World will come of it: plans again. */
   #wrote(key: string, { intent, base }: Pick<PlannedWrite, "intent" | "base">, written: KubeObject): void {
     this.#planner.wrote(key, intent, written);
-    if (written.metadata.resourceVersion !== base) return;
-    this.#options.timing.after(0, () => {
+    if (written.metadata.resourceVersion === base) this.#planSoon();
+  }
+
+  #planSoon(): void {
+    this.#cancelPlan ??= this.#options.timing.after(0, () => {
+      this.#cancelPlan = undefined;
       this.#plan();
     });
   }

@@ -35,6 +35,8 @@ export interface WriteQueueOptions<T extends QueuedWrite> {
   readonly write: (key: string, item: T) => Promise<void>;
   /** A write failed, for the first time (0) or again. */
   readonly failed: (key: string, error: unknown, failures: number) => void;
+  /** What was written was planned again meanwhile, perhaps because its effect was seen before its answer came. */
+  readonly overtaken?: () => void;
   /** Somebody else keeps undoing what is written. */
   readonly contested: (key: string, flips: number) => void;
 }
@@ -141,7 +143,8 @@ export class WriteQueue<T extends QueuedWrite> {
   }
 
   async #run(key: string, entry: Entry<T>): Promise<void> {
-    const askedMs = entry.item === undefined ? 0 : await this.#write(key, entry, entry.item);
+    const { item } = entry;
+    const askedMs = item === undefined ? 0 : await this.#write(key, entry, item);
     entry.isRunning = false;
     if (entry.item === undefined) {
       this.#entries.delete(key);
@@ -151,6 +154,7 @@ export class WriteQueue<T extends QueuedWrite> {
     } else if (entry.item.intent === entry.done) {
       // What was planned while it ran is answered by it too.
       this.#wait(key, entry, unseenMs);
+      if (entry.item !== item) this.#options.overtaken?.();
     } else {
       this.#begin(key, entry.item, entry);
     }
