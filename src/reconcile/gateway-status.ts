@@ -21,6 +21,7 @@ import type {
   Verdicts,
 } from "../model/envoy-config.ts";
 import { keyOf, type Condition } from "../model/kube-object.ts";
+import { areSame } from "../model/memo.ts";
 import { controllerName } from "../model/names.ts";
 import { sortedEntries } from "../model/order.ts";
 import type { World } from "../model/world.ts";
@@ -109,7 +110,24 @@ interface GatewayParts {
   readonly acknowledgement: Acknowledgement;
 }
 
-function gatewayStatus(
+/** By verdict, like those of routes. */
+const gatewayStatusesMade = new WeakMap<
+  GatewayVerdict,
+  { readonly dependencies: readonly unknown[]; readonly status: DesiredStatus }
+>();
+
+function gatewayStatus(key: string, parts: GatewayParts): DesiredStatus {
+  const { served, standing, verdict, acknowledgement } = parts;
+  const { programmed: acknowledged, refused } = acknowledgement;
+  const dependencies = [key, standing, served.addresses.join(), acknowledged, refused];
+  const known = gatewayStatusesMade.get(verdict);
+  if (known !== undefined && areSame(known.dependencies, dependencies)) return known.status;
+  const status = makeGatewayStatus(key, parts);
+  gatewayStatusesMade.set(verdict, { dependencies, status });
+  return status;
+}
+
+function makeGatewayStatus(
   key: string,
   { served, standing, verdict, acknowledgement }: GatewayParts,
 ): DesiredStatus {
