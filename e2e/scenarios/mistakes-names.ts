@@ -35,10 +35,8 @@ export const nameMistakes = [
     (environment) => {
       const exporter = exporterOf(environment);
       return {
-        // A second passes between the two: creation times have no fractions.
         placed: [
           { in: exporter, objects: [service(older), serviceExport(older)] },
-          { in: exporter, objects: [service({ name: "pause", namespace: "c" })] },
           { in: exporter, objects: [service(younger), serviceExport(younger)] },
         ],
         told: [

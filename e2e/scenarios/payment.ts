@@ -2,6 +2,7 @@
  * `payment.secure`, exported by two clusters and used from a third: GET /payment on the business tunnel, /stats on the
  * cheap one, all else denied.
  */
+import { lingerMs } from "../../src/serve/linger.ts";
 import type { InstallTarget } from "../../src/lab/install.ts";
 import type { Claim, Scenario } from "../claim.ts";
 import { eventually, must } from "../claim.ts";
@@ -295,6 +296,8 @@ const restartsQuietly: Claim = {
     "controllers restart with the same input: 0 writes to the API, 0 resources pushed to Envoys, no request fails",
   prove: async (environment) => {
     const { kubectl, clusters } = environment;
+    // What lingers after the last change of a port is gone first: it is not part of the input.
+    await pause(lingerMs + 1_000);
     const before = await Promise.all(clusters.map((cluster) => managedObjects(environment, cluster)));
     const running = startProbe(environment, clientOf(environment), [
       `${url}/payment`,

@@ -15,7 +15,7 @@ import { Lease } from "../apply/lease.ts";
 import type { LeaseTimes } from "../apply/lease.ts";
 import { PeerEvents, peerProblems } from "../apply/peer-events.ts";
 import type { Desired, DesiredStatus, ObjectKey } from "../model/desired.ts";
-import type { Acknowledgements, Translation } from "../model/envoy-config.ts";
+import type { Acknowledgements, EnvoyConfig, Translation } from "../model/envoy-config.ts";
 import type { Log } from "../model/log.ts";
 import type { Metrics } from "../model/metrics.ts";
 import type { AdsServer } from "../model/served.ts";
@@ -89,6 +89,7 @@ export class Controller {
   readonly #lease: Lease | undefined;
   readonly #reconcile: LastGood<[World], Desired>;
   readonly #translate: LastGood<[World, Desired], Translation>;
+  readonly #serve: LastGood<[EnvoyConfig], void>;
   /** Envoys' words come in bursts. */
   readonly #heard: HoldOff;
   readonly #gatewayStatuses: LastGood<[GatewayStatusInput], ReadonlyMap<ObjectKey, DesiredStatus>>;
@@ -119,6 +120,9 @@ export class Controller {
     });
     this.#reconcile = new LastGood(context("reconcile"), stages.reconcile);
     this.#translate = new LastGood(context("translate"), stages.translate);
+    this.#serve = new LastGood(context("serve"), (config) => {
+      options.adsServer.publish(config);
+    });
     this.#gatewayStatuses = new LastGood(context("status"), stages.gatewayStatuses);
     this.#lease = leaderElection
       ? new Lease({
@@ -200,9 +204,7 @@ export class Controller {
     if (this.#translation === undefined) return;
     const { config } = this.#translation;
     if (config !== before?.config) {
-      this.#timed("serve", () => {
-        this.#options.adsServer.publish(config);
-      });
+      this.#serve.run(config);
       this.#applySoon();
     } else this.#apply();
   }

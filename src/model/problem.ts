@@ -7,7 +7,13 @@ export interface Problem {
   readonly message: string;
 }
 
+/** A condition's message has at most 32,768 characters, and one status may hold several. */
+const maxMessage = 4_000;
+
 /** One message out of all problems, in order, so that a person sees all of them and not just the first. */
 export function messageOf(problems: readonly Problem[]): string {
-  return problems.map((problem) => problem.message).join(" ");
+  const message = problems.map((problem) => problem.message).join(" ");
+  return message.length <= maxMessage
+    ? message
+    : `${message.slice(0, maxMessage)} … (${problems.length} problems)`;
 }

@@ -34,8 +34,14 @@ export function envoyBootstrap(xdsAddress: Settings["xdsAddress"]): object {
       layers: [
         {
           name: "static",
-          // Endpoints that are known need not be fetched again when only their cluster changed.
-          static_layer: { "envoy.restart_features.use_eds_cache_for_ads": true },
+          static_layer: {
+            // Endpoints that are known need not be fetched again when only their cluster changed.
+            "envoy.restart_features.use_eds_cache_for_ads": true,
+            // Expressions are judged before (model/re2.ts): at 100, its default, one tenant's expression would make Envoy
+            // refuse the table of all.
+            "re2.max_program_size.error_level": 4_294_967_295,
+            "re2.max_program_size.warn_level": 4_294_967_295,
+          },
         },
       ],
     },

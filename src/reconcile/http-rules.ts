@@ -3,7 +3,7 @@
  * applied answers 500 to what it matches, and a match that can't be understood closes the whole import: nothing falls
  * through to a rule that was not meant.
  */
-import { RE2JS } from "re2js";
+import { re2Problem } from "../model/re2.ts";
 import { reasons } from "../api/conditions.ts";
 import type { HTTPFilter, HTTPHeaderFilter, HTTPMatch, HTTPRule } from "../api/service-import.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
@@ -187,26 +187,16 @@ function matchProblems(rule: HTTPRule, index: number): Problem[] {
       .map(({ value = "/" }) => value),
   );
   return expressions.flatMap((expression) => {
-    const fault = expressionFault(expression);
+    const fault = re2Problem(expression);
     return fault === undefined
       ? []
       : [
           {
             reason: reasons.UnsupportedValue,
-            message: `Rule ${index + 1}: ${JSON.stringify(expression.slice(0, 64))} is no RE2 expression (${fault}). As it can't be told what the rule was meant for, all requests are answered with 500. Correct the expression.`,
+            message: `Rule ${index + 1}: ${JSON.stringify(expression.slice(0, 64))} is no expression that gateways take (it ${fault}). As it can't be told what the rule was meant for, all requests are answered with 500. Correct the expression.`,
           },
         ];
   });
-}
-
-function expressionFault(expression: string): string | undefined {
-  try {
-    RE2JS.compile(expression);
-    return undefined;
-  } catch (error: unknown) {
-    // The library throws only for expressions that RE2 would refuse: the user's fault, a value.
-    return error instanceof Error ? error.message : "refused";
-  }
 }
 
 function filterProblems(rule: HTTPRule, where: string): Problem[] {

@@ -201,7 +201,13 @@ export function mcsSpec(merged: Merged, ips: readonly string[]): McsServiceImpor
   };
 }
 
+/** More is counted as this: weights of all peers together have to fit into 32 bits (Envoy). */
+const maxReadyCount = 1_000_000;
+
 /** Ready backends of a member over all zones. */
 export function readyCount({ spec }: Member): number {
-  return spec.readyBackends.reduce((sum, { count }) => sum + count, 0);
+  return Math.min(
+    spec.readyBackends.reduce((sum, { count }) => sum + count, 0),
+    maxReadyCount,
+  );
 }

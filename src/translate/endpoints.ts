@@ -107,7 +107,7 @@ function assignmentOfService(
   const pods = new Map<string, PodState>();
   for (const slice of slices) {
     for (const port of slice.ports ?? []) {
-      if ((port.name ?? "") !== portName || port.port === undefined) continue;
+      if ((port.name ?? "") !== portName || !isPort(port.port)) continue;
       for (const { addresses, conditions } of slice.endpoints ?? []) {
         const address = addresses[0];
         const state = podState(conditions ?? {});
@@ -130,6 +130,11 @@ function assignmentOfService(
     clusterName: spec.name,
     endpoints: lbEndpoints.length === 0 ? [] : [{ lbEndpoints }],
   });
+}
+
+/** The API server takes any number in an EndpointSlice; Envoy does not. */
+function isPort(port: number | undefined): port is number {
+  return port !== undefined && port > 0 && port < 65_536;
 }
 
 /** Undefined for a Pod that is leaving and serves no more: it is never listed. */

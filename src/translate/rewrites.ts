@@ -18,6 +18,10 @@ import type { PathModifier, Redirect } from "./gateway-api.ts";
 
 type Substitution = MessageInitShape<typeof RegexMatchAndSubstituteSchema>;
 
+/** Envoy refuses a route table that has one in a path, and with it the routes of all others. */
+// eslint-disable-next-line no-control-regex -- control characters are what is looked for
+const controlCharacter = /[\u0000-\u001f\u007f]/;
+
 /** A new path: a whole one, a prefix in place of the matched one, or a substitution; Envoy has fields for each. */
 type NewPath =
   | { readonly form: "Full"; readonly path: string }
@@ -28,6 +32,7 @@ type NewPath =
 export function newPath(modifier: PathModifier, matchedPrefix: string | undefined): NewPath | Problem {
   if (modifier.type === "ReplaceFullPath" && modifier.replaceFullPath !== undefined) {
     const path = modifier.replaceFullPath;
+    if (controlCharacter.test(path)) return unsupported("The new path holds a control character.");
     return path.startsWith("/")
       ? { form: "Full", path }
       : unsupported(`The path "${path}" does not start with "/".`);
@@ -38,6 +43,7 @@ export function newPath(modifier: PathModifier, matchedPrefix: string | undefine
   if (matchedPrefix === undefined)
     return unsupported("ReplacePrefixMatch needs a PathPrefix match in its rule.");
   const replacement = modifier.replacePrefixMatch.replace(/\/+$/, "");
+  if (controlCharacter.test(replacement)) return unsupported("The new path holds a control character.");
   if (replacement !== "" && !replacement.startsWith("/")) {
     return unsupported(`The path prefix "${replacement}" does not start with "/".`);
   }

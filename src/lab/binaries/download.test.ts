@@ -61,7 +61,10 @@ describe("download", () => {
     expect(await readFile(file)).to.deep.equal(content);
     expect(ranges[0]).to.equal(undefined);
     expect(ranges.length).to.be.greaterThan(1);
-    expect(ranges.slice(1).every((range) => /^bytes=[1-9]\d*-$/.test(range ?? ""))).to.equal(true);
+    // A connection may break before anything of it was written: then there is nothing to go on from.
+    const resumed = ranges.slice(1).filter((range) => range !== undefined);
+    expect(resumed.length).to.be.greaterThan(0);
+    expect(resumed.every((range) => /^bytes=[1-9]\d*-$/.test(range))).to.equal(true);
     expect(await stat(`${file}.part`).catch(() => undefined)).to.equal(undefined);
   });
 
