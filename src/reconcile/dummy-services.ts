@@ -64,9 +64,11 @@ export function nameDummies(
         serviceKey = `${dummyNamespace}/${name}`;
         renamed.push(name);
       }
+      // Two long names can share a hash: the later has none, for with the name it would have the other's backends.
+      const isHeld = held.has(name);
       held.add(name);
       const existing = services.get(serviceKey);
-      if (existing !== undefined && !isOurs(existing)) taken.push(name);
+      if (isHeld || (existing !== undefined && !isOurs(existing))) taken.push(name);
       else names.set(policy, name);
     }
     result.set(key, { names, renamed, taken });

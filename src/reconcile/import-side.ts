@@ -205,7 +205,7 @@ function mcsImport(
   const { labels: exportedLabels = {}, annotations = {} } = merged.oldest;
   // An exporter must not be able to make our object look like somebody else's, or like another service's.
   const foreign = Object.entries(exportedLabels).filter(
-    ([key]) => !Object.values<string>(labels).includes(key),
+    ([key, value]) => !Object.values<string>(labels).includes(key) && isLabel(key, value),
   );
   return desired("McsServiceImport", {
     ...typeOf("McsServiceImport"),
@@ -215,8 +215,16 @@ function mcsImport(
       cause: service,
       owner,
       labels: Object.fromEntries(foreign),
-      annotations,
+      annotations: Object.fromEntries(Object.entries(annotations).filter(([key]) => qualifiedName.test(key))),
     }),
     spec: mcsSpec(merged, ips),
   });
+}
+
+const qualifiedName =
+  /^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/** Whether the API server takes a label. A peer's word is not enough: one that it refuses would cost the whole import. */
+function isLabel(key: string, value: string): boolean {
+  return qualifiedName.test(key) && (value === "" || (!value.includes("/") && qualifiedName.test(value)));
 }

@@ -12,7 +12,7 @@ import { reasons } from "../api/conditions.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
-import { dummyNamespace } from "../model/names.ts";
+import { clusterDomain, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
@@ -36,6 +36,8 @@ export interface WanClusterSpec {
   readonly form: "Wan";
   readonly name: string;
   readonly dummy: string;
+  /** The name of the service behind it: the far end chooses by Host, so no route may send another one there. */
+  readonly host: string;
   /** Only peers that export this port of the service; undefined: all. */
   readonly port?: number;
 }
@@ -104,11 +106,18 @@ export function createBackends(): StartBackends {
       backend: WanBackend,
       wanPort: string | undefined,
     ): ClusterSpec | Problem => {
+      const host = `${backend.service.name}.${backend.service.namespace}.svc.${clusterDomain}`;
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
       const remote: WanClusterSpec =
         isOfPort && wanPort !== undefined
-          ? { form: "Wan", name: `wan/${name}/exporting/${wanPort}`, dummy: name, port: Number(wanPort) }
-          : { form: "Wan", name: `wan/${name}`, dummy: name };
+          ? {
+              form: "Wan",
+              name: `wan/${name}/exporting/${wanPort}`,
+              dummy: name,
+              host,
+              port: Number(wanPort),
+            }
+          : { form: "Wan", name: `wan/${name}`, dummy: name, host };
       if (backend.home === undefined) return remote;
       const { home } = backend;
       const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];

@@ -248,6 +248,7 @@ function ingressRoutes(route: RouteAtGateway, poolPorts: number): HostedRoute[] 
     const ports = attachments.map(({ listener }) => listener.containerPort).sort((a, b) => a - b);
     const place: Place = {
       listenerPort: first.listener.listener.port,
+      hasCrossed: true,
       ...(ports.length < poolPorts ? { arrivalPorts: ports } : {}),
     };
     return [

@@ -47,6 +47,8 @@ export interface Place {
   readonly listenerPort: number;
   /** In a table that several ports share: the ports on which the route holds; undefined means all. */
   readonly arrivalPorts?: readonly number[];
+  /** Requests here have crossed the WAN: they may not cross it again. */
+  readonly hasCrossed?: true;
 }
 
 /** Envoy routes of one match, in order; between matches, rank, age and place in the object decide. */
@@ -175,7 +177,8 @@ function outcomeOf(
   // A mirror that leads nowhere is left out, as Gateway API says: the request itself is not harmed.
   const mirrored = rule.mirrors.flatMap(({ query, mirror }) => {
     const spec = specOf(query);
-    return spec === undefined ? [] : [{ mirror, spec }];
+    // Nor is it sent over the WAN, where its Host, which is the request's, would choose another service.
+    return spec?.form === "Service" ? [{ mirror, spec }] : [];
   });
   const isWan = open.some(({ form }) => form !== "Service");
   const hasTryTimeout = (rule.backendTimeoutMs ?? 0) > 0;
@@ -225,7 +228,7 @@ function clusterSpecifier(
 ): NonNullable<ActionInit["clusterSpecifier"]> {
   if (!isWeighted(shares)) return { case: "cluster", value: shares[0]?.spec?.name ?? closedCluster };
   const clusters = shares.map(({ weight, filters, spec }) => {
-    const host = filters.rewrite?.hostname ?? hostname;
+    const host = hostBehind(spec) ?? filters.rewrite?.hostname ?? hostname;
     return {
       name: spec?.name ?? closedCluster,
       weight,
@@ -238,13 +241,20 @@ function clusterSpecifier(
   return { case: "weightedClusters", value: { clusters } };
 }
 
+/** What Host must be over the WAN, whatever a rule asks for: it chooses the service at the far end. */
+function hostBehind(spec: ClusterSpec | undefined): string | undefined {
+  if (spec === undefined || spec.form === "Service") return undefined;
+  return spec.form === "Wan" ? spec.host : spec.remote.host;
+}
+
 /** Weighted clusters carry the rewrite of the host themselves. */
 function hostRewrite(
   shares: readonly Share[],
   hostname: string | undefined,
 ): Pick<ActionInit, "hostRewriteSpecifier"> {
-  if (hostname === undefined || isWeighted(shares)) return {};
-  return { hostRewriteSpecifier: { case: "hostRewriteLiteral", value: hostname } };
+  const host = hostBehind(shares[0]?.spec) ?? hostname;
+  if (host === undefined || isWeighted(shares)) return {};
+  return { hostRewriteSpecifier: { case: "hostRewriteLiteral", value: host } };
 }
 
 function mirrorPolicy({
@@ -267,8 +277,9 @@ function mirrorPolicy({
 function routesOf(
   name: string,
   { rule, match, outcome }: { rule: ReadRule; match: TranslatedMatch; outcome: Outcome },
-  { arrivalPorts }: Place,
+  place: Place,
 ): Route[] {
+  const { arrivalPorts } = place;
   const arrival = arrivalPorts === undefined ? [] : [headerIsOneOf(arrivalHeader, arrivalPorts)];
   const when = (...more: HeaderMatcher[]): RouteMatch =>
     arrival.length + more.length === 0
@@ -279,6 +290,7 @@ function routesOf(
   const main = create(RouteSchema, { name, match: when(), action: outcome.action, ...headers });
   const { repeatable } = outcome;
   if (repeatable === undefined) return [main];
+  if (place.hasCrossed) return [create(RouteSchema, { name, match: when(), action: loopDetected })];
 
   const guard = create(RouteSchema, {
     name: `${name}/crossed`,

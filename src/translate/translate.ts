@@ -36,10 +36,7 @@ import type { CountedListener } from "./verdicts.ts";
 interface RouteUnit {
   readonly content: readonly unknown[];
   readonly read: ReadRoute;
-  readonly translations: Map<
-    number | string,
-    { readonly resolved: Resolved; readonly translated: TranslatedRoute }
-  >;
+  readonly translations: Map<string, { readonly resolved: Resolved; readonly translated: TranslatedRoute }>;
 }
 
 /** Where the references of a route lead, in its order. */
@@ -209,8 +206,7 @@ function translator(
   return (place) => {
     // Only redirects depend on the listener's port: all other routes are the same at every listener.
     const listenerPort = read.hasRedirect ? place.listenerPort : 0;
-    const key =
-      place.arrivalPorts === undefined ? listenerPort : `${listenerPort} ${place.arrivalPorts.join(",")}`;
+    const key = `${listenerPort} ${place.hasCrossed ? "crossed " : ""}${place.arrivalPorts?.join(",") ?? ""}`;
     const known = translations.get(key);
     if (known !== undefined && areSame(known.resolved, resolved)) return known.translated;
     const answers = new Map(read.queries.map((query, index) => [query, resolved[index]]));
