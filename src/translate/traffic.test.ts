@@ -253,17 +253,28 @@ describe("traffic through a real Envoy", function () {
 
   it("crosses the WAN once: the ingress marks the request, and a marked one is refused", async () => {
     const { status, echo } = await ask("/wan");
-    expect([status, echo?.name, echo?.headers.host]).to.deep.equal([200, "one", "one.shop"]);
+    expect([status, echo?.name, echo?.headers.host]).to.deep.equal([
+      200,
+      "one",
+      "one.shop.svc.cluster.local",
+    ]);
     expect(echo?.headers).to.include({ "x-mc-wan-hop": "1" });
     expect(echo?.headers).not.to.have.any.keys("x-mc-wan-arrival", "x-mc-wan-port");
     expect((await ask("/wan", { headers: { "x-mc-wan-hop": "1" } })).status).to.equal(508);
   });
 
   it("keeps a route of one policy port to that port", async () => {
-    expect(await nameOf("/low", { port: high, headers: { host: "one.shop" } })).to.equal("one");
-    expect(await nameOf("/low", { port: low, headers: { host: "one.shop" } })).to.equal("two");
+    expect(await nameOf("/low", { port: high, headers: { host: "one.shop.svc.cluster.local" } })).to.equal(
+      "one",
+    );
+    expect(await nameOf("/low", { port: low, headers: { host: "one.shop.svc.cluster.local" } })).to.equal(
+      "two",
+    );
     expect(
-      await nameOf("/low", { port: high, headers: { host: "one.shop", "x-mc-wan-arrival": String(31112) } }),
+      await nameOf("/low", {
+        port: high,
+        headers: { host: "one.shop.svc.cluster.local", "x-mc-wan-arrival": String(31112) },
+      }),
     ).to.equal("one");
     expect(await nameOf("/low")).to.equal("two");
   });
@@ -273,12 +284,12 @@ describe("traffic through a real Envoy", function () {
   });
 
   it("marks a reply at the ingress only if nothing reached a backend, and no client sees the mark", async () => {
-    const unserved = await ask("/x", { port: high, headers: { host: "dead.shop" } });
+    const unserved = await ask("/x", { port: high, headers: { host: "dead.shop.svc.cluster.local" } });
     expect([unserved.status, unserved.headers["x-mc-wan-unserved"]]).to.deep.equal([503, "true"]);
     expect((await ask("/nothing", { port: high, headers: { host: "x" } })).headers).not.to.have.property(
       "x-mc-wan-unserved",
     );
-    const liar = await ask("/wan/liar", { port: high, headers: { host: "one.shop" } });
+    const liar = await ask("/wan/liar", { port: high, headers: { host: "one.shop.svc.cluster.local" } });
     expect([liar.status, liar.headers["x-mc-wan-unserved"]]).to.deep.equal([503, undefined]);
     const client = await ask("/unserved", { method: "POST" });
     expect([client.status, client.headers["x-mc-wan-unserved"]]).to.deep.equal([503, undefined]);
