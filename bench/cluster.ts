@@ -98,12 +98,9 @@ export async function createAll(
   objects: readonly KubeObject[],
   atOnce = 16,
 ): Promise<void> {
-  const waiting = [...objects];
-  const worker = async (): Promise<void> => {
-    for (let object = waiting.shift(); object !== undefined; object = waiting.shift())
-      await cluster.client.create(kinds[kindOf(object)], object);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
+  await eachOf(objects, atOnce, async (object) => {
+    await cluster.client.create(kinds[kindOf(object)], object);
+  });
 }
 
 /** Deletes objects, so many at once. */
@@ -112,13 +109,21 @@ export async function deleteAll(
   objects: readonly KubeObject[],
   atOnce = 16,
 ): Promise<void> {
+  await eachOf(objects, atOnce, async (object) => {
+    const kind = kinds[kindOf(object)];
+    const { uid } = (await cluster.client.get(kind, object.metadata))?.metadata ?? {};
+    if (uid !== undefined) await cluster.client.delete(kind, object.metadata, { uid });
+  });
+}
+
+async function eachOf(
+  objects: readonly KubeObject[],
+  atOnce: number,
+  act: (object: KubeObject) => Promise<void>,
+): Promise<void> {
   const waiting = [...objects];
   const worker = async (): Promise<void> => {
-    for (let object = waiting.shift(); object !== undefined; object = waiting.shift()) {
-      const kind = kinds[kindOf(object)];
-      const { uid } = (await cluster.client.get(kind, object.metadata))?.metadata ?? {};
-      if (uid !== undefined) await cluster.client.delete(kind, object.metadata, { uid });
-    }
+    for (let object = waiting.shift(); object !== undefined; object = waiting.shift()) await act(object);
   };
   await Promise.all(Array.from({ length: atOnce }, worker));
 }

@@ -1,4 +1,5 @@
 /** A claim: one sentence about mc-wan, and how it is proved on real clusters. The demo and the tests prove the same ones. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Environment } from "./environment.ts";
 
 /** Figures that a proof has seen, for people and for `--json`. */
@@ -51,7 +52,7 @@ export async function eventually<T>(
     } catch (error) {
       last = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await sleep(50);
   } while (performance.now() - start < timeoutMs);
   throw new Refuted(`${what} did not happen within ${timeoutMs} ms`, {
     last: last instanceof Error ? last.message : last,

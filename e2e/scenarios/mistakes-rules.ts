@@ -1,4 +1,5 @@
 /** Mistakes in L7 ServiceImports. */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Claim } from "../claim.ts";
 import { must } from "../claim.ts";
 import { overPolicy, namespace, rules, service, serviceExport } from "../manifests.ts";
@@ -142,7 +143,7 @@ export const ruleMistakes = [
           "serviceexport/lonely",
           "--timeout=20s",
         ]);
-        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        await sleep(1_000);
         const left = (await objectsOfService(environment, consumer, lonely)).filter(
           (name) => !name.includes(" mc-wan/"),
         );

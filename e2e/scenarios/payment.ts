@@ -2,6 +2,7 @@
  * `payment.secure`, exported by two clusters and used from a third: GET /payment on the business tunnel, /stats on the
  * cheap one, all else denied.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { lingerMs } from "../../src/serve/linger.ts";
 import type { InstallTarget } from "../../src/lab/install.ts";
 import type { Claim, Scenario } from "../claim.ts";
@@ -138,7 +139,7 @@ const survivesScaleToZero: Claim = {
       "--concurrency",
       "8",
     ]);
-    await pause(2_000);
+    await sleep(2_000);
     await scale(environment, backendIn(second), 0);
     const result = await running.result;
     const evidence = {
@@ -183,7 +184,7 @@ const followsPort: Claim = {
       "--concurrency",
       "8",
     ]);
-    await pause(2_000);
+    await sleep(2_000);
     await setPort(newPort);
     const underWay = await running.result;
     const { result, crossed } = await crossings(environment, environment.consumer.id, () =>
@@ -297,7 +298,7 @@ const restartsQuietly: Claim = {
   prove: async (environment) => {
     const { kubectl, clusters } = environment;
     // What lingers after the last change of a port is gone first: it is not part of the input.
-    await pause(lingerMs + 1_000);
+    await sleep(lingerMs + 1_000);
     const before = await Promise.all(clusters.map((cluster) => managedObjects(environment, cluster)));
     const running = startProbe(environment, clientOf(environment), [
       `${url}/payment`,
@@ -398,8 +399,6 @@ const unexportsQuickly: Claim = {
     return evidence;
   },
 };
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function withoutServerFields(json: string): string {
   const { apiVersion, kind, metadata, spec } = JSON.parse(json) as {

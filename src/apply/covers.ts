@@ -4,6 +4,7 @@
  * An API server fills in defaults and leaves out what is empty, so an intent is compared field by field with the object
  * that stands, not as a whole; what else stands there is not ours to judge.
  */
+import { isRecord } from "../model/record.ts";
 
 /** How lists are compared. */
 export type ListMode =
@@ -52,8 +53,4 @@ function isEmpty(value: unknown): boolean {
 /** A field of the object itself: a label may be called `constructor`. */
 function ownValue(record: Readonly<Record<string, unknown>>, name: string): unknown {
   return Object.hasOwn(record, name) ? record[name] : undefined;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

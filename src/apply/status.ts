@@ -5,6 +5,7 @@
  * Sources: metav1.Condition (lastTransitionTime changes with status only); Gateway API, RouteStatus (parents is one
  * atomic list of at most 32 that controllers share by read-modify-write).
  */
+import { isRecord } from "../model/record.ts";
 import type { DesiredStatus, RouteParent } from "../model/desired.ts";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
 import { controllerName } from "../model/names.ts";
@@ -157,8 +158,4 @@ function withStatus(
     },
     ...(status !== undefined && { status }),
   };
-}
-
-function isRecord(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -23,24 +23,16 @@ export interface EnterOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The words before a command that run it in all the namespaces of a process of this user. */
+export function enteringWords(pid: number): string[] {
+  return ["nsenter", "--preserve-credentials", "-U", "-m", "-n", "-u", "-i", "-p", "-t", String(pid), "--"];
+}
+
 /** The command that runs `words` inside of a lab. Throws UsageError when the lab is gone. */
 export function enteringCommand(state: LabState, words: readonly string[], netns?: string): string[] {
   const [first] = isRunning(state.process) ? childrenOf(state.process.pid) : [];
   if (first === undefined) throw new UsageError("the lab is gone: `mcwan lab up` starts it anew");
-  const enter = [
-    "nsenter",
-    "--preserve-credentials",
-    "-U",
-    "-m",
-    "-n",
-    "-u",
-    "-i",
-    "-p",
-    "-t",
-    String(first),
-    "--",
-  ];
-  return [...enter, ...(netns === undefined ? [] : [...inNetns(netns), "--"]), ...words];
+  return [...enteringWords(first), ...(netns === undefined ? [] : [...inNetns(netns), "--"]), ...words];
 }
 
 /** Runs a program in the lab to its end. A code other than 0 is a result. Rejects when it can't be started. */

@@ -6,6 +6,7 @@
  *
  * Never writes to a cluster's other namespaces, never waits without a bound.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { labels, systemNamespace } from "../model/names.ts";
 import type { Kubectl } from "./kubectl.ts";
@@ -166,6 +167,6 @@ async function tokenOf(
       throw new Error(
         `${target.id}: no token in Secret ${systemNamespace}/${peerTokenSecret} after ${tokenTimeoutMs / 1000} s`,
       );
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await sleep(100);
   }
 }

@@ -9,7 +9,7 @@ import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/en
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { FleetName } from "./desired.ts";
+import type { FleetName, RouteParent } from "./desired.ts";
 import type { Condition } from "./kube-object.ts";
 
 /** A RouteConfiguration in parts: `serve` concatenates the cached bytes of the virtual hosts. */
@@ -67,19 +67,8 @@ export interface ListenerVerdict {
   readonly conditions: readonly Condition[];
 }
 
-export interface RouteVerdict {
-  /** As in the route's spec. */
-  readonly parentRef: {
-    readonly group?: string;
-    readonly kind?: string;
-    readonly namespace?: string;
-    readonly name: string;
-    readonly sectionName?: string;
-    readonly port?: number;
-  };
-  /** Accepted and ResolvedRefs. */
-  readonly conditions: readonly Condition[];
-}
+/** Accepted and ResolvedRefs of a route at one parent, named as in the route's spec. */
+export type RouteVerdict = RouteParent;
 
 export interface Translation {
   readonly config: EnvoyConfig;

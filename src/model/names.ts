@@ -95,3 +95,6 @@ export const shadowName = (service: string): string => derivedName(service, "clu
 /** Dummy Service in {@link dummyNamespace}: this service over this policy. */
 export const dummyName = (service: string, namespace: string, policy: string): string =>
   derivedName(service, namespace, policy);
+/** The name that backends see, and by which an ingress gateway tells services apart: `<svc>.<ns>.svc.cluster.local`. */
+export const clusterHostname = (service: { readonly namespace: string; readonly name: string }): string =>
+  `${service.name}.${service.namespace}.svc.${clusterDomain}`;

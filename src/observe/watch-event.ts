@@ -3,6 +3,7 @@
  *
  * A line is never skipped in silence: what can't be understood asks for a new list.
  */
+import { isRecord } from "../model/record.ts";
 import type { KindInfo } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { keyOf } from "../model/kube-object.ts";
@@ -101,8 +102,4 @@ export function isUnchanged(held: KubeObject | undefined, next: KubeObject): hel
   return resourceVersion === undefined
     ? JSON.stringify(held) === JSON.stringify(next)
     : held?.metadata.resourceVersion === resourceVersion;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -9,6 +9,7 @@ import type { ServedGateway, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
+  clusterHostname,
   annotations,
   derivedName,
   dummyNamespace,
@@ -19,7 +20,7 @@ import {
 import type { Problem } from "../model/problem.ts";
 import type { ReferableServices } from "./backend-refs.ts";
 import type { DummyNames } from "./dummy-services.ts";
-import { clusterHostname, egressHostnames } from "./hostnames.ts";
+import { egressHostnames } from "./hostnames.ts";
 import {
   closedRule,
   defaultRule,

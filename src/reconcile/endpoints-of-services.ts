@@ -6,6 +6,8 @@ import type { AdvertisedEndpoint, ReadyBackends } from "../api/service-advertise
 import type { ObjectTypes } from "../model/kinds.ts";
 import { labels } from "../model/names.ts";
 import { compare } from "../model/order.ts";
+import { slicesByService } from "../model/service-slices.ts";
+import type { SlicesByService } from "../model/service-slices.ts";
 import type { Store } from "../model/world.ts";
 
 type EndpointSlice = ObjectTypes["EndpointSlice"];
@@ -14,21 +16,9 @@ type EndpointSlice = ObjectTypes["EndpointSlice"];
 const isWrittenByUs = ({ metadata }: EndpointSlice): boolean =>
   metadata.labels?.[labels.sliceManagedBy] === labels.managedByValue;
 
-/** The IPv4 slices of each Service, by `namespace/name` of the Service, sorted by slice name. Ours are left out. */
-export function slicesByService(slices: Store<EndpointSlice>): ReadonlyMap<string, readonly EndpointSlice[]> {
-  const byService = new Map<string, EndpointSlice[]>();
-  for (const slice of slices.values()) {
-    const service = slice.metadata.labels?.[labels.kubeServiceName];
-    if (service === undefined || slice.addressType !== "IPv4" || isWrittenByUs(slice)) continue;
-    const key = `${slice.metadata.namespace ?? ""}/${service}`;
-    const list = byService.get(key);
-    if (list === undefined) byService.set(key, [slice]);
-    else list.push(slice);
-  }
-  for (const list of byService.values()) {
-    if (list.length > 1) list.sort((a, b) => compare(a.metadata.name, b.metadata.name));
-  }
-  return byService;
+/** The slices of each Service, without ours. */
+export function backendSlices(slices: Store<EndpointSlice>): SlicesByService {
+  return slicesByService(slices, (slice) => !isWrittenByUs(slice));
 }
 
 /** Endpoints of a Service, one per address, sorted by address; ready if any slice says so. */

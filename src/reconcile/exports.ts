@@ -9,6 +9,7 @@ import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-ad
 import type { DesiredObject, ServedGateway, ServiceRef } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
+  clusterHostname,
   annotations,
   dummyNamespace,
   gatewayClassName,
@@ -20,7 +21,7 @@ import {
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
-import { clusterHostname, ingressHostnames } from "./hostnames.ts";
+import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
 import { carriageOf } from "./protocols.ts";

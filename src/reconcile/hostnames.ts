@@ -3,12 +3,7 @@
  * own service and for no others: every name derives from the object's own namespace and name.
  */
 import type { ServiceRef } from "../model/desired.ts";
-import { clusterDomain, clustersetDomain, shadowName } from "../model/names.ts";
-
-/** The name that backends see: `<svc>.<ns>.svc.cluster.local`. */
-export function clusterHostname(service: ServiceRef): string {
-  return `${service.name}.${service.namespace}.svc.${clusterDomain}`;
-}
+import { clusterDomain, clusterHostname, clustersetDomain, shadowName } from "../model/names.ts";
 
 /** Every name that may arrive at an ingress gateway: full and shorter forms, all with the namespace. */
 export function ingressHostnames(service: ServiceRef): string[] {

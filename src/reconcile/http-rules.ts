@@ -7,10 +7,9 @@ import { re2Problem } from "../model/re2.ts";
 import { reasons } from "../api/conditions.ts";
 import type { HTTPFilter, HTTPHeaderFilter, HTTPMatch, HTTPRule } from "../api/service-import.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import { portHeader } from "../model/names.ts";
+import { clusterHostname, portHeader } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import { resolveBackendRef, unresolvable, type RefContext, type RouteRef } from "./backend-refs.ts";
-import { clusterHostname } from "./hostnames.ts";
 
 /** A rule of an HTTPRoute. */
 export type RouteRule = NonNullable<ObjectTypes["HTTPRoute"]["spec"]["rules"]>[number];

@@ -29,15 +29,7 @@ export function mcsConditions(imported: Import, around: McsSurroundings): Condit
   const usable = { status: "True", reason: reasons.Accepted, message: "Every export can be read." } as const;
   return [
     condition(types.Ready, mcsReady(imported, around), generation),
-    condition(
-      types.Classified,
-      classified(
-        merged.type === "Headless",
-        "problem" in choice ? choice.problem : undefined,
-        "policy" in choice ? choice.policy : "",
-      ),
-      generation,
-    ),
+    condition(types.Classified, classified(merged.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(merged, dummies.taken), generation),
     ...(unread.length === 0 ? [] : [condition(types.PeersUsable, unless(unread, usable), generation)]),
   ];

@@ -16,7 +16,7 @@ import { ingressPool, systemNamespace } from "../model/names.ts";
 import { byAge, compare } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import { Assembler, type Contribution } from "./assemble.ts";
-import { slicesByService } from "./endpoints-of-services.ts";
+import { backendSlices } from "./endpoints-of-services.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
 import { addressesOf, fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
 import { gatewayAdvertisement, readyPods, zonesOf } from "./gateway-pods.ts";
@@ -45,7 +45,7 @@ export function createReconcile(): (world: World) => Desired {
     const { home, settings } = world;
     const policies = once("policies", [home.WANPolicy], () => policySet(home.WANPolicy));
     const owner = once("owner", [crdOwner(world)?.uid], () => crdOwner(world));
-    const slices = once("slices", [home.EndpointSlice], () => slicesByService(home.EndpointSlice));
+    const slices = once("slices", [home.EndpointSlice], () => backendSlices(home.EndpointSlice));
 
     const exports = judgeExports(world, { policies, slices, memo: exportMemo });
     const standing = home.Service.get(`${systemNamespace}/${ingressPool}`);

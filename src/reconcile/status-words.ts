@@ -1,7 +1,7 @@
 /** Words that the conditions of several kinds share. */
 import { reasons } from "../api/conditions.ts";
-import type { Problem } from "../model/problem.ts";
 import { unless, type Finding } from "./conditions.ts";
+import type { PolicyChoice } from "./wan-policies.ts";
 
 /** Objects that are somebody else's, as a person is told of them. */
 export const notOurs = (foreign: readonly string[]): string =>
@@ -14,7 +14,7 @@ export const renamedWords = (renamed: readonly string[]): string =>
     : ` An older export holds the plain names of its dummy Services; they are called ${renamed.join(", ")}.`;
 
 /** Whether traffic travels over the policy that was asked for. */
-export function classified(headless: boolean, problem: Problem | undefined, policy: string): Finding {
+export function classified(headless: boolean, choice: PolicyChoice): Finding {
   if (headless) {
     return {
       status: "False",
@@ -23,9 +23,9 @@ export function classified(headless: boolean, problem: Problem | undefined, poli
         "Clients connect to the pods of a headless service past the gateways: no WANPolicy can be applied.",
     };
   }
-  return unless(problem === undefined ? [] : [problem], {
+  return unless("problem" in choice ? [choice.problem] : [], {
     status: "True",
     reason: reasons.Classified,
-    message: `WANPolicy "${policy}" holds where no rule says otherwise.`,
+    message: `WANPolicy "${"policy" in choice ? choice.policy : ""}" holds where no rule says otherwise.`,
   });
 }

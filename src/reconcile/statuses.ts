@@ -190,15 +190,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
     ),
     condition(types.Ready, exportReady(around), generation),
     condition(types.Conflict, conflict(around.merged?.conflicts ?? []), generation),
-    condition(
-      types.Classified,
-      classified(
-        advertisement.type === "Headless",
-        "problem" in choice ? choice.problem : undefined,
-        "policy" in choice ? choice.policy : "",
-      ),
-      generation,
-    ),
+    condition(types.Classified, classified(advertisement.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(advertisement, []), generation),
   ];
 }

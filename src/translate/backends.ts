@@ -12,7 +12,7 @@ import { reasons } from "../api/conditions.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
-import { clusterDomain, dummyNamespace } from "../model/names.ts";
+import { clusterHostname, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
@@ -106,7 +106,7 @@ export function createBackends(): StartBackends {
       backend: WanBackend,
       wanPort: string | undefined,
     ): ClusterSpec | Problem => {
-      const host = `${backend.service.name}.${backend.service.namespace}.svc.${clusterDomain}`;
+      const host = clusterHostname(backend.service);
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
       const remote: WanClusterSpec =
         isOfPort && wanPort !== undefined

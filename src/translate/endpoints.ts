@@ -14,13 +14,13 @@ import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/en
 import type { Desired, WanBackend } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
-import { labels } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
+import { slicesByService } from "../model/service-slices.ts";
+import type { SlicesByService } from "../model/service-slices.ts";
 import type { Store, World } from "../model/world.ts";
 import type { ServiceClusterSpec, WanClusterSpec } from "./backends.ts";
 
 type EndpointSlice = ObjectTypes["EndpointSlice"];
-type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
 
 /** Builds load assignments; nothing that changed, the same object. */
 export class Endpoints {
@@ -76,20 +76,6 @@ function known(
 ): Known {
   if (previous !== undefined && areSame(previous.dependencies, dependencies)) return previous;
   return { dependencies, assignment: make() };
-}
-
-/** EndpointSlices by the `namespace/name` of their Service, each list in the order of their names. */
-function slicesByService(slices: Store<EndpointSlice>): SlicesByService {
-  const index = new Map<string, EndpointSlice[]>();
-  for (const [, slice] of sortedEntries(slices)) {
-    const service = slice.metadata.labels?.[labels.kubeServiceName];
-    if (service === undefined || slice.addressType !== "IPv4") continue;
-    const key = `${slice.metadata.namespace ?? ""}/${service}`;
-    const list = index.get(key);
-    if (list === undefined) index.set(key, [slice]);
-    else list.push(slice);
-  }
-  return index;
 }
 
 /** How far a Pod can take traffic: `Leaving` is terminating and still serving (KEP-1672). */

@@ -2,6 +2,7 @@
  * For the tests beside it: one small cluster (etcd, kube-apiserver, kube-controller-manager, the node agent) in namespaces of its
  * own, without the rest of the lab. Everything dies with the test's process.
  */
+import { enteringWords } from "../enter.ts";
 import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -133,20 +134,7 @@ export async function startTestCluster(): Promise<TestCluster> {
   };
   const run: TestCluster["run"] = (words, options) => {
     const [inner] = childProcesses(child.pid ?? 0);
-    const enter = [
-      "nsenter",
-      "--preserve-credentials",
-      "-U",
-      "-m",
-      "-n",
-      "-u",
-      "-i",
-      "-p",
-      "-t",
-      String(inner ?? 0),
-      "--",
-    ];
-    return execute([...enter, ...words], options);
+    return execute([...enteringWords(inner ?? 0), ...words], options);
   };
   const kubectl: TestCluster["kubectl"] = async (words, input) => {
     const { exitCode, stdout, stderr } = await run(
