@@ -6,8 +6,13 @@
 /** How far ports below 1024 are moved. */
 const shift = 10_000;
 
-/** Ports in a gateway Pod that are not for listeners: the admin interface and the one for readiness. */
-export const reservedContainerPorts: ReadonlySet<number> = new Set([9901, 19001]);
+/** Envoy's admin interface, on the Pod's loopback. */
+export const adminPort = 9901;
+/** Where a gateway Pod answers /ready, and nothing else. */
+export const readyPort = 19001;
+
+/** Ports in a gateway Pod that are not for listeners. */
+export const reservedContainerPorts: ReadonlySet<number> = new Set([adminPort, readyPort]);
 
 /** The port that Envoy binds for a listener's port: the Service's targetPort. 80 becomes 10080; 8080 stays. */
 export function containerPort(port: number): number {

@@ -5,11 +5,8 @@
  *
  * Source: Envoy v3 API, config.bootstrap.v3.Bootstrap.
  */
+import { adminPort, readyPort } from "../model/container-ports.ts";
 import type { Settings } from "../model/world.ts";
-
-/** Envoy's own ports. */
-export const adminPort = 9901;
-export const readyPort = 19001;
 
 const type = (name: string): { "@type": string } => ({ "@type": `type.googleapis.com/${name}` });
 const socket = (address: string, port: number): object => ({ socket_address: { address, port_value: port } });

@@ -15,8 +15,8 @@ import {
   labels,
   systemNamespace,
 } from "../model/names.ts";
-import { envoyBootstrap, adminPort, readyPort } from "./envoy-bootstrap.ts";
-import { containerPort } from "../model/container-ports.ts";
+import { envoyBootstrap } from "./envoy-bootstrap.ts";
+import { adminPort, containerPort, readyPort } from "../model/container-ports.ts";
 import { metadataOf, isOurs, typeOf } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import type { Settings, World } from "../model/world.ts";

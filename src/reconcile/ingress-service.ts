@@ -10,7 +10,7 @@ import { ingressPool, systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
-import { readyPort } from "./envoy-bootstrap.ts";
+import { readyPort } from "../model/container-ports.ts";
 import type { Fleet } from "./fleets.ts";
 import { isOurs } from "./owners.ts";
 import type { PolicySet } from "./wan-policies.ts";
