@@ -13,7 +13,8 @@ import { fileHash, syncToDisk } from "./cache.ts";
 
 const connectTimeoutMs = 5_000;
 const idleTimeoutMs = 60_000;
-const attempts = 4;
+/** How many attempts in a row may bring nothing. */
+const vainLimit = 4;
 
 /** A file that must be had, and what it must be. */
 export interface Download {
@@ -52,15 +53,19 @@ let agent: EnvHttpProxyAgent | undefined;
 export async function download(wanted: Download): Promise<void> {
   await mkdir(dirname(wanted.file), { recursive: true });
   const part = `${wanted.file}.part`;
-  for (let attempt = 1; ; attempt++) {
+  let vainAttempts = 0;
+  for (;;) {
+    const before = await sizeOf(part);
     try {
       await fetchRest(wanted, part);
       break;
     } catch (cause) {
       wanted.signal?.throwIfAborted();
       if (!(cause instanceof CutOffError)) throw cause;
-      if (attempt === attempts)
-        throw new DownloadError(`${wanted.url}: cut off ${attempts} times: ${cause.message}`, { cause });
+      // A connection that breaks often but brings something each time gets there.
+      vainAttempts = (await sizeOf(part)) > before ? 0 : vainAttempts + 1;
+      if (vainAttempts === vainLimit)
+        throw new DownloadError(`${wanted.url}: cut off ${vainLimit} times: ${cause.message}`, { cause });
     }
   }
   const hex = await fileHash(part, wanted.checksum.algorithm);
