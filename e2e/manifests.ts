@@ -1,5 +1,5 @@
 /** Small manifests that scenarios change from claim to claim. */
-import { annotations } from "../src/model/names.ts";
+import { annotations, gatewayClassName } from "../src/model/names.ts";
 import type { Manifest } from "./mistake.ts";
 
 interface At {
@@ -45,3 +45,60 @@ export const rules = (at: At, list: readonly object[]): Manifest => ({
 
 /** A backendRef: the service itself over a policy. */
 export const overPolicy = (name: string): object => ({ group: "mc-wan.l7mp.io", kind: "WANPolicy", name });
+
+/** A Deployment of `mcwan echo` with Pods of label `app: <name>`, two unless said otherwise. */
+export const echo = (at: At, replicas = 2): Manifest => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: at,
+  spec: {
+    replicas,
+    selector: { matchLabels: { app: at.name } },
+    template: {
+      metadata: { labels: { app: at.name } },
+      spec: {
+        automountServiceAccountToken: false,
+        containers: [
+          {
+            name: "echo",
+            image: "ghcr.io/l7mp/mc-wan:0.1.0",
+            args: ["echo", "--port", "8080", "--drain-ms", "5000"],
+            env: [
+              { name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
+              { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+            ],
+            ports: [{ name: "http", containerPort: 8080 }],
+            readinessProbe: {
+              httpGet: { path: "/readyz", port: "http" },
+              periodSeconds: 1,
+              failureThreshold: 1,
+            },
+          },
+        ],
+      },
+    },
+  },
+});
+
+/** A Gateway of class mc-wan with one HTTP listener. */
+export const gateway = (at: At, port: number): Manifest => ({
+  apiVersion: "gateway.networking.k8s.io/v1",
+  kind: "Gateway",
+  metadata: at,
+  spec: { gatewayClassName, listeners: [{ name: "http", protocol: "HTTP", port }] },
+});
+
+/** An HTTPRoute at a Gateway of its namespace. */
+export const httpRoute = (
+  at: At,
+  spec: {
+    readonly gateway: string;
+    readonly hostnames: readonly string[];
+    readonly rules: readonly object[];
+  },
+): Manifest => ({
+  apiVersion: "gateway.networking.k8s.io/v1",
+  kind: "HTTPRoute",
+  metadata: at,
+  spec: { parentRefs: [{ name: spec.gateway }], hostnames: spec.hostnames, rules: spec.rules },
+});

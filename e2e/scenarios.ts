@@ -1,9 +1,17 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from "./claim.ts";
 import { badInput } from "./scenarios/bad-input.ts";
+import { changes } from "./scenarios/changes.ts";
 import { objects } from "./scenarios/objects.ts";
 import { payment } from "./scenarios/payment.ts";
 import { servicePolicies } from "./scenarios/service-policies.ts";
 import { uninstall } from "./scenarios/uninstall.ts";
 
-export const scenarios: readonly Scenario[] = [servicePolicies, payment, objects, badInput, uninstall];
+export const scenarios: readonly Scenario[] = [
+  servicePolicies,
+  payment,
+  changes,
+  objects,
+  badInput,
+  uninstall,
+];

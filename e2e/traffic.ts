@@ -58,3 +58,54 @@ export function failedRequests(result: Summary, expected: readonly number[] = [2
   const good = expected.reduce((sum, status) => sum + (result.statuses[String(status)] ?? 0), 0);
   return result.requests - good;
 }
+
+/** What a load of many probes came to. */
+export interface LoadResult {
+  readonly seconds: number;
+  readonly requests: number;
+  readonly failed: number;
+  /** What failed, and when. */
+  readonly seen: readonly string[];
+  /** Answers by `x-served-by`. */
+  readonly servedBy: Readonly<Record<string, number>>;
+}
+
+/** How long one probe of a {@link Load} lasts, and how long before its end the next one is started. */
+const probeMs = 10_000;
+const overlapMs = 3_000;
+
+/** Requests at a steady rate for as long as something takes: probe after probe, each started before the last one ends. */
+export class Load {
+  readonly #startMs = performance.now();
+  readonly #probes: Promise<Summary>[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `args` are those of `mcwan probe`, without a duration. */
+  constructor(environment: Environment, client: Workload, args: readonly string[]) {
+    const start = (): void => {
+      const { result } = startProbe(environment, client, [...args, "--duration", `${probeMs}ms`]);
+      // Told at the end.
+      result.catch(() => undefined);
+      this.#probes.push(result);
+      this.#timer = setTimeout(start, probeMs - overlapMs);
+    };
+    start();
+  }
+
+  /** Starts no further probe; fulfils when those under way have ended. */
+  async end(): Promise<LoadResult> {
+    clearTimeout(this.#timer);
+    const results = await Promise.all(this.#probes);
+    const servedBy: Record<string, number> = {};
+    for (const result of results)
+      for (const [by, count] of Object.entries(result.servedBy)) servedBy[by] = (servedBy[by] ?? 0) + count;
+    const failing = results.filter((result) => failedRequests(result) > 0);
+    return {
+      seconds: Math.round((performance.now() - this.#startMs) / 1000),
+      requests: results.reduce((sum, { requests }) => sum + requests, 0),
+      failed: failing.reduce((sum, result) => sum + failedRequests(result), 0),
+      seen: failing.map(({ startedAt, failures }) => `${startedAt} ${JSON.stringify(failures)}`),
+      servedBy,
+    };
+  }
+}
