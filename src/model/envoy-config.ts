@@ -9,8 +9,10 @@ import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/en
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { FleetName, RouteParent } from "./desired.ts";
 import type { Condition } from "./kube-object.ts";
+import type { Redacted } from "./redacted.ts";
 
 /** A RouteConfiguration in parts: `serve` concatenates the cached bytes of the virtual hosts. */
 export interface RouteTable {
@@ -27,8 +29,12 @@ export interface FleetConfig {
   readonly clusters: ReadonlyMap<string, Cluster>;
   /** One for each EDS cluster, by the cluster's EDS service name. */
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
-  /** Listener name → name of the route table that it serves: tells `serve` whether a removed listener can still answer. */
-  readonly tables: ReadonlyMap<string, string>;
+  /** Listener name → names of the route tables that it serves: tells `serve` whether a removed listener can still answer. */
+  readonly tables: ReadonlyMap<string, readonly string[]>;
+  /** Certificates with their keys, and authorities to check others by: only Envoys get to see them. */
+  readonly secrets: ReadonlyMap<string, Redacted<Secret>>;
+  /** Cluster name → names of the secrets without which it can't connect. Clusters without secrets are not in it. */
+  readonly clusterSecrets: ReadonlyMap<string, readonly string[]>;
   /** Gateways that this fleet carries, by `namespace/name`. */
   readonly gateways: ReadonlyMap<string, GatewayResources>;
 }
@@ -36,9 +42,10 @@ export interface FleetConfig {
 /** What must be acknowledged before a Gateway is Programmed. */
 export interface GatewayResources {
   readonly generation: number;
-  /** Names of listeners and route tables that hold the Gateway's part. */
+  /** Names of listeners and route tables that hold the Gateway's part, and of the secrets of these listeners. */
   readonly listeners: readonly string[];
   readonly routes: readonly string[];
+  readonly secrets: readonly string[];
 }
 
 export interface EnvoyConfig {

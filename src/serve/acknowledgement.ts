@@ -35,10 +35,11 @@ export function acknowledgementOf(
   snapshot: Snapshot,
   streams: readonly StreamState[],
 ): Acknowledgement | undefined {
-  const { listeners, routes, generation } = gateway.resources;
+  const { listeners, routes, secrets, generation } = gateway.resources;
   const wanted: readonly (readonly [SnapshotType, string])[] = [
     ...listeners.map((name) => [xdsType.listener, name] as const),
     ...routes.map((name) => [xdsType.routeConfiguration, name] as const),
+    ...secrets.map((name) => [xdsType.secret, name] as const),
   ];
   const refusals = streams.map((state) => {
     for (const [type, name] of wanted) {
@@ -51,7 +52,7 @@ export function acknowledgementOf(
   const isServing = (state: StreamState): boolean =>
     wanted.every(
       ([type, name]) =>
-        state.types[type].answered >= gateway.since &&
+        (type === xdsType.secret || state.types[type].answered >= gateway.since) &&
         state.types[type].accepted.has(name) &&
         !state.types[type].refused.has(name),
     );
@@ -65,6 +66,7 @@ function areSame(one: GatewayResources, other: GatewayResources): boolean {
     one === other ||
     (one.generation === other.generation &&
       one.listeners.join("\n") === other.listeners.join("\n") &&
-      one.routes.join("\n") === other.routes.join("\n"))
+      one.routes.join("\n") === other.routes.join("\n") &&
+      one.secrets.join("\n") === other.secrets.join("\n"))
   );
 }

@@ -11,16 +11,17 @@ import { gateTimeoutMs, isWaiting } from "./stream-response.ts";
 import { newStream } from "./stream-state.ts";
 import type { StreamRequest, StreamResponse, StreamState } from "./stream-state.ts";
 
-const { cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
+const { secret, cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
 
 /** A small configuration: clusters with revisions, tables with the clusters they name, listeners with their tables. */
 interface Small {
   readonly clusters: Readonly<Record<string, { cluster: Meaning; endpoints: Meaning }>>;
   readonly tables: Readonly<Record<string, Meaning>>;
   readonly listeners: Readonly<Record<string, Meaning>>;
+  readonly secrets?: Readonly<Record<string, Meaning>>;
 }
 
-const resource = (name: string, meaning: Meaning, needs?: string): Resource => ({
+const resource = (name: string, meaning: Meaning, needs?: readonly string[]): Resource => ({
   name,
   version: JSON.stringify(meaning),
   bytes: new Uint8Array(),
@@ -33,9 +34,13 @@ function mapped<T>(source: Readonly<Record<string, T>>, make: (name: string, val
 
 const snapshotOf = (small: Small, number: number): Snapshot => ({
   number,
-  [cluster]: mapped(small.clusters, (name, each) => resource(name, each.cluster, name)),
+  [secret]: mapped(small.secrets ?? {}, (name, meaning) => resource(name, meaning)),
+  [cluster]: mapped(small.clusters, (name, each) => ({
+    ...resource(name, each.cluster, [name]),
+    secrets: each.cluster.secrets ?? [],
+  })),
   [clusterLoadAssignment]: mapped(small.clusters, (name, each) => resource(name, each.endpoints)),
-  [listener]: mapped(small.listeners, (name, meaning) => resource(name, meaning, meaning.names?.[0])),
+  [listener]: mapped(small.listeners, (name, meaning) => resource(name, meaning, meaning.names)),
   [routeConfiguration]: mapped(small.tables, (name, meaning) => resource(name, meaning)),
 });
 
@@ -108,14 +113,22 @@ const clusterNames = ["c1", "c2", "c3", "c4"];
 
 function smallArbitrary(badness: fc.Arbitrary<boolean>): fc.Arbitrary<Small> {
   const meaning = fc.record({ revision: fc.nat(2), isBad: badness });
+  const secretNames = ["s1", "s2"];
+  const armed = fc
+    .tuple(meaning, fc.subarray(secretNames))
+    .map(([each, secrets]) => (secrets.length === 0 ? each : { ...each, secrets }));
   return fc
     .tuple(
-      fc.dictionary(fc.constantFrom(...clusterNames), fc.record({ cluster: meaning, endpoints: meaning })),
+      fc.dictionary(fc.constantFrom(...clusterNames), fc.record({ cluster: armed, endpoints: meaning })),
       fc.dictionary(fc.constantFrom("t1", "t2"), fc.tuple(meaning, fc.subarray(clusterNames))),
-      fc.dictionary(fc.constantFrom("l1", "l2"), fc.tuple(meaning, fc.constantFrom("t1", "t2"))),
+      fc.dictionary(fc.constantFrom("l1", "l2"), fc.tuple(armed, fc.constantFrom("t1", "t2"))),
+      fc.tuple(fc.nat(2), fc.nat(2)),
     )
-    .map(([clusters, tables, listeners]) => ({
+    .map(([clusters, tables, listeners, secrets]) => ({
       clusters,
+      secrets: Object.fromEntries(
+        secretNames.map((name, index) => [name, { revision: secrets[index] ?? 0 }]),
+      ),
       tables: Object.fromEntries(
         Object.entries(tables).map(([name, [each, wanted]]) => [
           name,
@@ -164,7 +177,7 @@ function expectConverged(rig: Rig): void {
     const wanted = [...rig.snapshot![type]].map(([name, { version }]) => [name, version] as const);
     expect(Object.fromEntries(rig.envoy.held[type]), type).to.deep.equal(Object.fromEntries(wanted));
   }
-  for (const type of [clusterLoadAssignment, routeConfiguration] as const) {
+  for (const type of [secret, clusterLoadAssignment, routeConfiguration] as const) {
     for (const [name, version] of rig.envoy.held[type])
       expect(version, name).to.equal(rig.snapshot![type].get(name)?.version);
   }
@@ -252,6 +265,41 @@ describe("an ADS stream", function () {
       rig.inbox = [];
       return rig;
     };
+
+    it("sends secrets when they are asked for and at once when they change, and routes after a new cluster's secrets", () => {
+      const armed: Meaning = { ...one, secrets: ["s"] };
+      const rig = settled();
+      const next = {
+        ...small(one),
+        clusters: { ...small(one).clusters, c: { cluster: armed, endpoints: one } },
+        tables: { t: { ...two, names: ["c"] } },
+        secrets: { s: one },
+      };
+      rig.publish(next);
+      for (let round = 0; round < 4; round += 1) {
+        while (rig.envoyTakes(false));
+        const type = rig.envoy.outbox[0]?.type;
+        if (type === secret) break;
+        rig.serverTakes();
+      }
+      expect(rig.envoy.outbox.some(({ type }) => type === secret)).to.equal(true);
+      expect(said(rig.sent)).not.to.include("RouteConfiguration: t t");
+      rig.settle();
+      expect(said(rig.sent).slice(-2)).to.deep.equal(["Secret: s", "RouteConfiguration: t"]);
+      rig.publish({ ...next, secrets: { s: two } });
+      expect(said(rig.sent).at(-1)).to.equal("Secret: s");
+    });
+
+    it("never takes a secret away: who no longer needs it gives it up", () => {
+      const armed = { ...small(one), listeners: { l: { ...one, names: ["t"], secrets: ["s"] } } };
+      const rig = new Rig({ ...armed, secrets: { s: one } });
+      rig.settle();
+      rig.publish({ ...small(two), secrets: {} });
+      rig.settle();
+      rig.tick(gateTimeoutMs);
+      expect(said(rig.sent)).not.to.include("Secret: -s");
+      expect(isWaiting(rig.state)).to.equal(false);
+    });
 
     it("says nothing before the first publication, and an empty answer after an empty one (X14)", () => {
       const rig = new Rig();

@@ -8,7 +8,7 @@
  * The same events give the same responses. At most one response of a type is unanswered, so a slow Envoy costs one
  * response of memory and gets the newest state next. The rules (X1-X18) are in docs/xds.md.
  */
-import { addOrder } from "./snapshot.ts";
+import { addOrder, promptTypes } from "./snapshot.ts";
 import type { Snapshot, SnapshotChange } from "./snapshot.ts";
 import { respond } from "./stream-response.ts";
 import { takeRequest } from "./stream-request.ts";
@@ -48,8 +48,9 @@ function takeSnapshot(state: StreamState, event: StreamEvent & { readonly kind: 
     const names = isFirst ? [...snapshot[type].keys(), ...known.sent.keys(), ...known.names] : change[type];
     for (const name of names) state.pending[type].add(name);
   }
-  // Endpoints don't wait for routes on their way: an address that is gone must not be used for longer than necessary.
-  const assignments = state.types[addOrder[1]];
-  for (const name of state.snapshot === undefined ? [] : change[addOrder[1]])
-    if (assignments.names.has(name)) assignments.dirty.set(name, { number: snapshot.number, sinceMs: nowMs });
+  for (const type of state.snapshot === undefined ? [] : promptTypes) {
+    const { names, dirty } = state.types[type];
+    for (const name of change[type])
+      if (names.has(name)) dirty.set(name, { number: snapshot.number, sinceMs: nowMs });
+  }
 }

@@ -194,9 +194,9 @@ function withLingering(config: FleetConfig, linger: Linger): FleetConfig {
   if (linger.size === 0) return config;
   const listeners = new Map(config.listeners);
   const tables = new Map(config.tables);
-  for (const [name, { listener, table }] of linger) {
+  for (const [name, { listener, tables: own }] of linger) {
     listeners.set(name, listener);
-    tables.set(name, table);
+    tables.set(name, own);
   }
   return { ...config, listeners, tables };
 }

@@ -17,7 +17,7 @@ export type Linger = ReadonlyMap<string, LingeringListener>;
 
 interface LingeringListener {
   readonly listener: Listener;
-  readonly table: string;
+  readonly tables: readonly string[];
   readonly untilMs: number;
 }
 
@@ -33,13 +33,16 @@ export function addLingering(
   const gone = new Map<string, LingeringListener>();
   for (const [name, entry] of linger) if (entry.untilMs > nowMs) gone.set(name, entry);
   for (const [name, listener] of previous?.listeners ?? []) {
-    const table = previous?.tables.get(name);
-    if (table !== undefined) gone.set(name, { listener, table, untilMs: nowMs + lingerMs });
+    const tables = previous?.tables.get(name) ?? [];
+    if (tables.length > 0) gone.set(name, { listener, tables, untilMs: nowMs + lingerMs });
   }
   for (const name of next.listeners.keys()) gone.delete(name);
   if (gone.size === 0) return emptyLinger;
   const taken = new Set([...next.listeners.values()].map(portOf));
   return new Map(
-    [...gone].filter(([, { listener, table }]) => next.routes.has(table) && !taken.has(portOf(listener))),
+    [...gone].filter(
+      ([, { listener, tables }]) =>
+        tables.every((table) => next.routes.has(table)) && !taken.has(portOf(listener)),
+    ),
   );
 }

@@ -14,8 +14,11 @@ import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import { SecretSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { canonicalBytes } from "../model/canonical-bytes.ts";
 import type { RouteTable } from "../model/envoy-config.ts";
+import type { Redacted } from "../model/redacted.ts";
 import { xdsType } from "../model/xds-types.ts";
 import type { XdsTypeUrl } from "../model/xds-types.ts";
 import { lengthDelimited } from "./wire.ts";
@@ -27,8 +30,10 @@ export interface Resource {
   readonly version: string;
   /** The encoded discovery.v3.Resource. */
   readonly bytes: Uint8Array;
-  /** Name of the endpoints (of a cluster) or of the route table (of a listener) without which it is not in force. */
-  readonly needs?: string;
+  /** Names of the endpoints (of a cluster) or of the route tables (of a listener) without which it is not in force. */
+  readonly needs?: readonly string[];
+  /** Of a cluster: names of the secrets without which it is not in force. */
+  readonly secrets?: readonly string[];
 }
 
 /** The types that Envoys are served. */
@@ -37,14 +42,22 @@ export type ServedType = Exclude<XdsTypeUrl, typeof xdsType.virtualHost>;
 const known = new WeakMap<object, Resource>();
 const knownHosts = new WeakMap<object, Uint8Array>();
 
-/** A cluster. */
-export function clusterResource(name: string, cluster: Cluster): Resource {
+/** A cluster and the secrets that it names, if it does. */
+export function clusterResource(
+  name: string,
+  cluster: Cluster,
+  secrets: readonly string[] | undefined,
+): Resource {
   return remembered(cluster, () => {
     const { clusterDiscoveryType: discovery, edsClusterConfig } = cluster;
     const isEds = discovery.case === "type" && discovery.value === Cluster_DiscoveryType.EDS;
     const serviceName = edsClusterConfig?.serviceName ?? "";
     const resource = encode(xdsType.cluster, name, canonicalBytes(ClusterSchema, cluster));
-    return isEds ? { ...resource, needs: serviceName === "" ? name : serviceName } : resource;
+    return {
+      ...resource,
+      ...(isEds && { needs: [serviceName === "" ? name : serviceName] }),
+      ...(secrets && { secrets }),
+    };
   });
 }
 
@@ -55,11 +68,15 @@ export function assignmentResource(name: string, assignment: ClusterLoadAssignme
   );
 }
 
-/** A listener and the route table that it names, if it does. */
-export function listenerResource(name: string, listener: Listener, table: string | undefined): Resource {
+/** A listener and the route tables that it names. */
+export function listenerResource(
+  name: string,
+  listener: Listener,
+  tables: readonly string[] | undefined,
+): Resource {
   return remembered(listener, () => {
     const resource = encode(xdsType.listener, name, canonicalBytes(ListenerSchema, listener));
-    return table === undefined ? resource : { ...resource, needs: table };
+    return tables === undefined ? resource : { ...resource, needs: tables };
   });
 }
 
@@ -79,7 +96,14 @@ export function routeResourceOf(name: string, table: RouteTable): Resource {
   });
 }
 
-function remembered(source: Message | RouteTable, make: () => Resource): Resource {
+/** A certificate with its key, or authorities. */
+export function secretResource(name: string, secret: Redacted<Secret>): Resource {
+  return remembered(secret, () =>
+    encode(xdsType.secret, name, canonicalBytes(SecretSchema, secret.reveal())),
+  );
+}
+
+function remembered(source: Message | RouteTable | Redacted<Secret>, make: () => Resource): Resource {
   let resource = known.get(source);
   if (resource === undefined) {
     resource = make();

@@ -3,17 +3,33 @@
  */
 import type { FleetConfig } from "../model/envoy-config.ts";
 import { xdsType } from "../model/xds-types.ts";
-import { assignmentResource, clusterResource, listenerResource, routeResourceOf } from "./resource.ts";
+import {
+  assignmentResource,
+  clusterResource,
+  listenerResource,
+  routeResourceOf,
+  secretResource,
+} from "./resource.ts";
 import type { Resource, ServedType } from "./resource.ts";
 
 /** The types of a snapshot in the order in which they may be added (make before break: X1 of the xDS rules). */
 export const addOrder = [
+  xdsType.secret,
   xdsType.cluster,
   xdsType.clusterLoadAssignment,
   xdsType.listener,
   xdsType.routeConfiguration,
 ] as const satisfies readonly ServedType[];
 export type SnapshotType = (typeof addOrder)[number];
+
+/**
+ * Types whose changes don't wait for routes on their way: an address that is gone must not be used for longer than
+ * necessary, nor a certificate that was replaced.
+ */
+export const promptTypes = [
+  xdsType.secret,
+  xdsType.clusterLoadAssignment,
+] as const satisfies readonly SnapshotType[];
 
 /** Resources by type and name. */
 export interface Snapshot extends Readonly<Record<SnapshotType, ReadonlyMap<string, Resource>>> {
@@ -28,7 +44,10 @@ export type SnapshotChange = Readonly<Record<SnapshotType, readonly string[]>>;
 export function snapshotOf(config: FleetConfig, number: number): Snapshot {
   return {
     number,
-    [xdsType.cluster]: mapped(config.clusters, clusterResource),
+    [xdsType.secret]: mapped(config.secrets, secretResource),
+    [xdsType.cluster]: mapped(config.clusters, (name, cluster) =>
+      clusterResource(name, cluster, config.clusterSecrets.get(name)),
+    ),
     [xdsType.clusterLoadAssignment]: mapped(config.endpoints, assignmentResource),
     [xdsType.listener]: mapped(config.listeners, (name, listener) =>
       listenerResource(name, listener, config.tables.get(name)),
@@ -42,6 +61,7 @@ export function changesBetween(previous: Snapshot | undefined, next: Snapshot): 
   const of = (type: SnapshotType): readonly string[] =>
     differing(previous?.[type] ?? new Map<string, Resource>(), next[type]);
   return {
+    [xdsType.secret]: of(xdsType.secret),
     [xdsType.cluster]: of(xdsType.cluster),
     [xdsType.clusterLoadAssignment]: of(xdsType.clusterLoadAssignment),
     [xdsType.listener]: of(xdsType.listener),

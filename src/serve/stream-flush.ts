@@ -92,12 +92,21 @@ function changes(
 function awaitNeeded(state: StreamState, response: StreamResponse, mark: Mark): void {
   const needed = neededType(response.type);
   if (needed === undefined) return;
-  const known = state.types[needed];
-  for (const { needs } of response.resources) {
-    if (needs === undefined) continue;
-    const isAskedFor = known.names.has(needs);
-    if (isAskedFor && response.type === xdsType.cluster) forget(known, needs, mark);
-    if (!isAskedFor || response.type === xdsType.cluster) known.unready.add(needs);
-    if (!isAskedFor) known.owed.add(needs);
+  for (const { needs = [], secrets = [] } of response.resources) {
+    for (const need of needs)
+      awaitOne(state.types[needed], need, { isCluster: response.type === xdsType.cluster, mark });
+    // What Envoy holds of secrets, its clusters share: it asks only for those that it has not.
+    for (const secret of secrets) awaitOne(state.types[xdsType.secret], secret, { isCluster: false, mark });
   }
+}
+
+function awaitOne(
+  known: TypeState,
+  name: string,
+  { isCluster, mark }: { readonly isCluster: boolean; readonly mark: Mark },
+): void {
+  const isAskedFor = known.names.has(name);
+  if (isAskedFor && isCluster) forget(known, name, mark);
+  if (!isAskedFor || isCluster) known.unready.add(name);
+  if (!isAskedFor) known.owed.add(name);
 }

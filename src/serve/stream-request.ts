@@ -110,7 +110,8 @@ function refuse(state: StreamState, response: StreamResponse, reason: string): v
   known.refused.set(first.name, { version: first.version, reason: reason.slice(0, maxReasonLength) });
   known.unready.delete(first.name);
   const needed = neededType(response.type);
-  if (needed !== undefined && first.needs !== undefined) state.types[needed].unready.delete(first.needs);
+  if (needed !== undefined) for (const need of first.needs ?? []) state.types[needed].unready.delete(need);
+  for (const secret of first.secrets ?? []) state.types[xdsType.secret].unready.delete(secret);
 }
 
 function forgetRemoved(known: TypeState, response: StreamResponse): void {

@@ -3,18 +3,21 @@
  *
  *     clusters → endpoints → (gate: acknowledged) → listeners → routes → (gate: acknowledged) → removals
  *
+ * Secrets are sent as soon as they are asked for, and never taken away: Envoy gives up those that nothing names any more.
+ *
  * A gate gives way after a while, so that an Envoy that is stuck on one resource still gets the others.
  */
 import { xdsType } from "../model/xds-types.ts";
 import { isWorthAnswering, responseOf } from "./stream-flush.ts";
 import { addOrder } from "./snapshot.ts";
+import type { SnapshotType } from "./snapshot.ts";
 import { awaitHeld, hasChanges, wantedResource } from "./stream-state.ts";
 import type { Mark, StreamResponse, StreamState, TypeState } from "./stream-state.ts";
 
 /** How long routes wait for clusters and endpoints that an Envoy does not acknowledge, and removals for routes. */
 export const gateTimeoutMs = 5_000;
 
-const { cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
+const { secret, cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
 
 /** The responses that may be sent now, in order. */
 export function respond(state: StreamState, nowMs: number): StreamResponse[] {
@@ -55,6 +58,7 @@ function flush(state: StreamState, nowMs: number): StreamResponse[] {
     const response = responseOf(state, type, { mayRemove, mark: { number: 0, sinceMs: nowMs } });
     if (response !== undefined) responses.push(response);
   };
+  send(secret, () => false);
   send(cluster, areRoutesGone);
   // Envoy gives up the endpoints of a removed cluster by itself, with its answer to the removal.
   send(clusterLoadAssignment, (mark) => types[cluster].inFlight === undefined && areRoutesGone(mark));
@@ -79,12 +83,13 @@ function hasRefusedChange({ refused, accepted }: TypeState): boolean {
 function isGateOpen(state: StreamState, nowMs: number): boolean {
   const known = state.types[cluster];
   const { unready } = state.types[clusterLoadAssignment];
+  const { unready: unreadySecrets } = state.types[secret];
   const areClustersAccepted =
     known.isOpen &&
     known.trials.length === 0 &&
     (known.inFlight?.response.resources.length ?? 0) === 0 &&
     !known.dirty.keys().some((name) => wantedResource(state, cluster, name) !== undefined);
-  if (areClustersAccepted && unready.size === 0) {
+  if (areClustersAccepted && unready.size === 0 && unreadySecrets.size === 0) {
     state.routesWaitSinceMs = undefined;
     return true;
   }
@@ -92,6 +97,7 @@ function isGateOpen(state: StreamState, nowMs: number): boolean {
   state.routesWaitSinceMs ??= nowMs;
   if (nowMs - state.routesWaitSinceMs < gateTimeoutMs) return false;
   unready.clear();
+  unreadySecrets.clear();
   state.routesWaitSinceMs = undefined;
   return true;
 }
@@ -135,7 +141,7 @@ function adopt(state: StreamState, nowMs: number): void {
   const previous = state.snapshot;
   state.snapshot = state.newest;
   const mark: Mark = { number: state.snapshot?.number ?? 0, sinceMs: nowMs };
-  stopAwaitingTables(state);
+  stopAwaiting(state);
   for (const type of addOrder) {
     const known = state.types[type];
     for (const name of state.pending[type]) {
@@ -153,10 +159,26 @@ function adopt(state: StreamState, nowMs: number): void {
   }
 }
 
-/** No table is awaited for a listener that is gone, or has another one, before its Envoy asked for the table. */
-function stopAwaitingTables(state: StreamState): void {
-  const { unready } = state.types[routeConfiguration];
-  if (unready.size === 0 || state.pending[listener].size === 0) return;
-  const needed = new Set(state.snapshot?.[listener].values().map(({ needs }) => needs));
-  for (const table of unready) if (!needed.has(table)) unready.delete(table);
+/** No table is awaited for a listener that is gone, or has another one, before its Envoy asked for it; no secret for a cluster. */
+function stopAwaiting(state: StreamState): void {
+  const { snapshot, pending } = state;
+  if (pending[listener].size > 0) {
+    keepNeeded(state, routeConfiguration, () =>
+      snapshot?.[listener].values().flatMap(({ needs }) => needs ?? []),
+    );
+  }
+  if (pending[cluster].size > 0) {
+    keepNeeded(state, secret, () => snapshot?.[cluster].values().flatMap(({ secrets }) => secrets ?? []));
+  }
+}
+
+function keepNeeded(
+  state: StreamState,
+  type: SnapshotType,
+  needed: () => Iterable<string> | undefined,
+): void {
+  const { unready } = state.types[type];
+  if (unready.size === 0) return;
+  const names = new Set(needed());
+  for (const name of unready) if (!names.has(name)) unready.delete(name);
 }

@@ -6,6 +6,7 @@
  */
 import { xdsType } from "../model/xds-types.ts";
 import type { Resource } from "./resource.ts";
+import { promptTypes } from "./snapshot.ts";
 import type { Snapshot, SnapshotType } from "./snapshot.ts";
 
 /** A DeltaDiscoveryRequest, as far as the protocol cares. */
@@ -68,7 +69,7 @@ export interface TypeState {
   inFlight: InFlight | undefined;
   /** Names of a refused response in ever smaller groups, to be tried again until the bad one is alone. */
   readonly trials: string[][];
-  /** Names without which something of the type before is not in force: a new cluster's endpoints, a new listener's routes. */
+  /** Names without which something is not in force: a new cluster's endpoints and secrets, a new listener's routes. */
   readonly unready: Set<string>;
   /** Number of the snapshot up to which the client has answered every change. */
   answered: number;
@@ -106,8 +107,11 @@ export function newStream(snapshot: Snapshot | undefined): StreamState {
 export function wantedResource(state: StreamState, type: SnapshotType, name: string): Resource | undefined {
   const resource = state.snapshot?.[type].get(name);
   // A new cluster's endpoints may be gone from the newest snapshot again; the one we work on still needs them.
-  return type === xdsType.clusterLoadAssignment ? (state.newest?.[type].get(name) ?? resource) : resource;
+  return isPrompt(type) ? (state.newest?.[type].get(name) ?? resource) : resource;
 }
+
+/** Whether resources of the type come from the newest snapshot at once. */
+export const isPrompt = (type: SnapshotType): boolean => (promptTypes as readonly string[]).includes(type);
 
 /** The type whose resources bring a resource of this type into force. */
 export function neededType(type: SnapshotType): SnapshotType | undefined {
@@ -126,9 +130,11 @@ export function awaitHeld(state: StreamState, type: SnapshotType): void {
   const needed = neededType(type);
   if (needed === undefined) return;
   const { names, unready } = state.types[needed];
+  const secrets = state.types[xdsType.secret];
   for (const name of state.types[type].sent.keys()) {
-    const need = wantedResource(state, type, name)?.needs;
-    if (need !== undefined && !names.has(need)) unready.add(need);
+    const resource = wantedResource(state, type, name);
+    for (const need of resource?.needs ?? []) if (!names.has(need)) unready.add(need);
+    for (const secret of resource?.secrets ?? []) if (!secrets.names.has(secret)) secrets.unready.add(secret);
   }
 }
 
@@ -160,6 +166,7 @@ function newType(): TypeState {
 
 function byType<T>(make: () => T): Record<SnapshotType, T> {
   return {
+    [xdsType.secret]: make(),
     [xdsType.cluster]: make(),
     [xdsType.clusterLoadAssignment]: make(),
     [xdsType.listener]: make(),

@@ -196,7 +196,7 @@ export class Fleets {
     const dependencies = [generation, listeners.join(" "), routes.join(" ")];
     parts.gateways.set(
       key,
-      this.#resources.get(key, dependencies, () => ({ generation, listeners, routes })),
+      this.#resources.get(key, dependencies, () => ({ generation, listeners, routes, secrets: [] })),
     );
   }
 
@@ -223,7 +223,9 @@ export class Fleets {
       routes: new Map(lists[1]),
       clusters: new Map(lists[2]),
       endpoints: new Map(lists[3]),
-      tables: new Map(sortedEntries(ports).map(([name, { routeTable }]) => [name, routeTable])),
+      tables: new Map(sortedEntries(ports).map(([name, { routeTable }]) => [name, [routeTable]])),
+      secrets: new Map(),
+      clusterSecrets: new Map(),
       gateways: new Map(lists[4]),
     }));
   }

@@ -47,7 +47,7 @@ function staticListener(listener: Listener, fleet: FleetConfig, place: TestPlace
     throw new Error(`${listener.name} is no HTTP listener`);
   }
   const manager = anyUnpack(filter.configType.value, HttpConnectionManagerSchema);
-  const table = fleet.routes.get(fleet.tables.get(listener.name) ?? "");
+  const table = fleet.routes.get(fleet.tables.get(listener.name)?.[0] ?? "");
   if (manager === undefined || table === undefined) throw new Error(`${listener.name} has no route table`);
   const routeConfig = create(RouteConfigurationSchema, {
     ...table.head,

@@ -6,14 +6,16 @@ import { xdsType } from "../../src/model/xds-types.ts";
 import type { SnapshotType } from "../../src/serve/snapshot.ts";
 import type { StreamRequest, StreamResponse } from "../../src/serve/stream-state.ts";
 
-const { cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
-const types = [cluster, clusterLoadAssignment, listener, routeConfiguration] as const;
+const { secret, cluster, clusterLoadAssignment, listener, routeConfiguration } = xdsType;
+const types = [secret, cluster, clusterLoadAssignment, listener, routeConfiguration] as const;
 
 /** What a resource of the model means; its version is this as JSON. */
 export interface Meaning {
   readonly revision: number;
   /** Of a route table: the clusters that it names. Of a listener: its table. */
   readonly names?: readonly string[];
+  /** Of a cluster or listener: the secrets that it names. */
+  readonly secrets?: readonly string[];
   /** The model refuses it. */
   readonly isBad?: boolean;
 }
@@ -28,12 +30,15 @@ export class ModelEnvoy {
   readonly faults: string[] = [];
   /** Clusters that wait for endpoints after they came or changed. */
   readonly warming = new Set<string>();
+  /** Clusters that have their endpoints and wait for their secrets. */
+  readonly #unarmed = new Set<string>();
   /** Clusters that have had endpoints: routes may name them. */
   readonly usable = new Set<string>();
   /** Resources that came though the model held that very version and had not asked. */
   resends = 0;
   readonly #watched: Record<SnapshotType, Set<string>> = byType(() => new Set<string>());
-  readonly #asked = new Set<string>();
+  /** How often a name was asked for without an answer yet, by type and name. */
+  readonly #asked = new Map<string, number>();
   readonly #open = new Set<SnapshotType>();
   /** Listener → table that it serves; another one may be on its way. */
   readonly #serving = new Map<string, string>();
@@ -55,8 +60,9 @@ export class ModelEnvoy {
       this.#asked.clear();
       // What was warming can't be told from what is warm, on the wire; Envoy takes the endpoints that it holds.
       for (const name of this.held[clusterLoadAssignment].keys()) {
-        if (this.warming.delete(name)) this.usable.add(name);
+        if (this.warming.delete(name)) this.#unarmed.add(name);
       }
+      this.#arm();
       this.#request(type, {
         subscribe: isWildcard ? [] : [...this.#watched[type]],
         initialVersions: new Map(this.held[type]),
@@ -106,12 +112,11 @@ export class ModelEnvoy {
         continue;
       }
       const isWarmedAgain = type === clusterLoadAssignment && this.warming.has(name);
-      const isAsked = this.#asked.delete(`${type} ${name}`);
+      const isAsked = this.#answered(`${type} ${name}`);
       if (held.get(name) === version && !isAsked && !isWarmedAgain && !this.#hasNacked) this.resends += 1;
       if (type === cluster && held.get(name) !== version) this.warming.add(name);
       if (type === clusterLoadAssignment && this.#watched[type].has(name)) {
-        this.warming.delete(name);
-        this.usable.add(name);
+        if (this.warming.delete(name)) this.#unarmed.add(name);
       }
       if (type === cluster || type === listener || this.#watched[type].has(name)) held.set(name, version);
     }
@@ -119,9 +124,11 @@ export class ModelEnvoy {
       // Envoy ignores removals of routes and endpoints, but no longer waits for the endpoints.
       if (type === clusterLoadAssignment) this.warming.delete(name);
       if (type === routeConfiguration || type === clusterLoadAssignment) continue;
+      if (type === secret) this.faults.push(`the secret ${name} was taken away`);
       held.delete(name);
       if (type === cluster) {
         this.warming.delete(name);
+        this.#unarmed.delete(name);
         this.usable.delete(name);
       } else this.#serving.delete(name);
     }
@@ -131,6 +138,8 @@ export class ModelEnvoy {
   /** Subscribes to what clusters and listeners need, and serves routes that have come. */
   #follow(type: SnapshotType): void {
     if (type === cluster) this.#watch(clusterLoadAssignment, new Set(this.held[cluster].keys()));
+    this.#watch(secret, this.#namedSecrets());
+    this.#arm();
     for (const [name, version] of this.held[listener]) {
       const [table = ""] = meaningOf(version).names ?? [];
       if (this.held[routeConfiguration].has(table)) this.#serving.set(name, table);
@@ -139,7 +148,28 @@ export class ModelEnvoy {
     if (this.#open.has(listener))
       this.#watch(routeConfiguration, new Set([...tables, ...this.#serving.values()]));
     // An Envoy that starts asks for listeners when its clusters are warm.
-    if (!this.#open.has(listener) && this.warming.size === 0) this.#request(listener, {});
+    if (!this.#open.has(listener) && this.warming.size + this.#unarmed.size === 0)
+      this.#request(listener, {});
+  }
+
+  /** Secrets of listeners, and of clusters that have had their endpoints: not before does Envoy ask for those. */
+  #namedSecrets(): Set<string> {
+    const listeners = [...this.held[listener].values()];
+    // One that changes keeps what it had.
+    const clusters = [...this.held[cluster]]
+      .filter(([name]) => !this.warming.has(name) || this.usable.has(name))
+      .map(([, version]) => version);
+    return new Set([...listeners, ...clusters].flatMap((version) => meaningOf(version).secrets ?? []));
+  }
+
+  /** Clusters that have all of their secrets can be used. */
+  #arm(): void {
+    for (const name of this.#unarmed) {
+      const secrets = meaningOf(this.held[cluster].get(name) ?? "{}").secrets ?? [];
+      if (!secrets.every((one) => this.held[secret].has(one))) continue;
+      this.#unarmed.delete(name);
+      this.usable.add(name);
+    }
   }
 
   #watch(type: SnapshotType, wanted: ReadonlySet<string>): void {
@@ -156,8 +186,19 @@ export class ModelEnvoy {
 
   #request(type: SnapshotType, request: Partial<StreamRequest>): void {
     this.#open.add(type);
-    for (const name of request.subscribe ?? []) this.#asked.add(`${type} ${name}`);
+    for (const name of request.subscribe ?? []) {
+      const key = `${type} ${name}`;
+      this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1);
+    }
     this.outbox.push({ ...emptyRequest, ...request, type });
+  }
+
+  /** Whether a name that came was asked for: once for every time. */
+  #answered(key: string): boolean {
+    const times = this.#asked.get(key) ?? 0;
+    if (times > 1) this.#asked.set(key, times - 1);
+    else this.#asked.delete(key);
+    return times > 0;
   }
 
   #check(): void {
@@ -184,6 +225,7 @@ const emptyRequest = {
 
 function byType<T>(make: () => T): Record<SnapshotType, T> {
   return {
+    [secret]: make(),
     [cluster]: make(),
     [clusterLoadAssignment]: make(),
     [listener]: make(),

@@ -49,11 +49,18 @@ function fleetConfigOf({ clusters = {}, tables = {}, listeners = {}, ...rest }: 
       virtualHosts: Object.entries(hosts).map(([host, cluster]) => virtualHost(host, cluster)),
     })),
     listeners: mapped(listeners, (name, { port, table }) => httpListener(name, port, table)),
-    tables: mapped(listeners, (_name, { table }) => table),
+    tables: mapped(listeners, (_name, { table }) => [table]),
+    secrets: new Map(),
+    clusterSecrets: new Map(),
     gateways: new Map([
       [
         "ns/gateway",
-        { generation: rest.generation ?? 1, listeners: Object.keys(listeners), routes: Object.keys(tables) },
+        {
+          generation: rest.generation ?? 1,
+          listeners: Object.keys(listeners),
+          routes: Object.keys(tables),
+          secrets: [],
+        },
       ],
     ]),
   };

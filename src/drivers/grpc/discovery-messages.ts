@@ -5,6 +5,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { DeltaDiscoveryRequestSchema } from "../../envoy/envoy/service/discovery/v3/discovery_pb.ts";
 import type { DeltaDiscoveryRequest } from "../../envoy/envoy/service/discovery/v3/discovery_pb.ts";
+import { xdsType } from "../../model/xds-types.ts";
 import { addOrder } from "../../serve/snapshot.ts";
 import type { StreamRequest, StreamResponse } from "../../serve/stream-state.ts";
 import { fieldHead, lengthDelimited } from "../../serve/wire.ts";
@@ -29,8 +30,19 @@ export function streamRequestOf(message: DeltaDiscoveryRequest): StreamRequest |
     initialVersions: new Map(Object.entries(message.initialResourceVersions)),
     nonce: message.responseNonce,
     // A NACK is told by the presence of the detail, whatever is in it (X5).
-    ...(message.errorDetail === undefined ? {} : { error: message.errorDetail.message }),
+    ...(message.errorDetail === undefined
+      ? {}
+      : {
+          error:
+            type === xdsType.secret ? unquoted(message.errorDetail.message) : message.errorDetail.message,
+        }),
   };
+}
+
+/** What an Envoy says of a secret, up to where it may begin to quote it. */
+function unquoted(reason: string): string {
+  const [told = ""] = reason.split(/-----|inline_|["{\n]/, 1);
+  return told.trim();
 }
 
 /** The bytes of a DeltaDiscoveryResponse: resources = 2, type_url = 4, nonce = 5, removed_resources = 6. */
