@@ -54,6 +54,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
     homeId,
     home: storesOf(homeKinds, home) as unknown as HomeObjects,
     peers,
+    answering: new Map(),
     listening: new Map(listening.map(([pod, ports]) => [pod, new Set(ports)])),
     settings: {
       envoyImage: "envoy",

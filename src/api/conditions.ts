@@ -33,8 +33,8 @@ export const types = {
    */
   Classified: "Classified",
   /**
-   * GatewayAdvertisement: what peers advertise can be read, and their gateways can be used. MCS ServiceImport, only if
-   * False: an export in another cluster can't be read.
+   * GatewayAdvertisement: peers are heard, what they advertise can be read, and their gateways can be used. MCS
+   * ServiceImport, only if False: an exporting cluster is not heard any more, or its export can't be read.
    */
   PeersUsable: "PeersUsable",
   /** L7 ServiceImport: clients cannot get past its rules. */
@@ -140,6 +140,10 @@ export const reasons = {
   /** A kind of ours is not installed there. */
   KindMissing: "KindMissing",
   Unreachable: "Unreachable",
+  /** A peer is not heard any more: what it last said stays in force. */
+  Stale: "Stale",
+  /** A peer was never heard of since the controller started: nothing is deleted that may stand because of it. */
+  Unheard: "Unheard",
 
   // Gateway API: GatewayClass, Gateway and listeners.
   UnsupportedValue: "UnsupportedValue",

@@ -48,6 +48,7 @@ export class Applier {
   #input: ApplyInput | undefined;
   #cancelPlan: (() => void) | undefined;
   #wasPartial = false;
+  #withheld = 0;
 
   constructor(options: ApplierOptions) {
     this.#options = options;
@@ -86,6 +87,11 @@ export class Applier {
     return this.#foreign;
   }
 
+  /** Objects that nothing wants, and that stay while a peer is unknown. */
+  get withheld(): number {
+    return this.#withheld;
+  }
+
   /** How many writes wait or run, or wait to be seen. */
   get waiting(): number {
     return this.#queue.size;
@@ -107,14 +113,16 @@ export class Applier {
       this.#options.log.info("a peer is unknown: what may be its is not deleted");
     this.#wasPartial = isPartial;
     const nowIso = new Date(this.#options.timing.today()).toISOString().replace(/\.\d+Z/, "Z");
-    const { writes, foreign } = this.#planner.plan(this.#input, nowIso);
+    const { writes, foreign, withheld } = this.#planner.plan(this.#input, nowIso);
     for (const [key, problem] of foreign) {
       if (!this.#foreign.has(key))
         this.#options.log.warn("object of somebody else is in the way", { object: key, problem });
     }
     this.#foreign = foreign;
     this.#queue.set(writes);
+    this.#withheld = withheld;
     this.#options.metrics.set("mcwan_writes_waiting", {}, this.#queue.size);
+    this.#options.metrics.set("mcwan_deletions_withheld", {}, withheld);
   }
 
   async #write(key: string, item: PlannedWrite): Promise<void> {

@@ -14,6 +14,7 @@ import type { KubeObject } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import { isOlder } from "../model/resource-version.ts";
+import { isHeard } from "../model/world.ts";
 import type { HomeKind, HomeObjects, World } from "../model/world.ts";
 import { covers } from "./covers.ts";
 import { hasOurLabel, isOurs, ownFields, ownsMoreThan } from "./own-fields.ts";
@@ -124,17 +125,13 @@ export function foreignProblem(kind: KindName, object: KubeObject): Problem {
   };
 }
 
-/**
- * Objects of ours of one kind that nothing wants any more. While a peer is unknown, what may exist because of it stays:
- * only our own advertisements are ended.
- */
+/** Objects of ours of one kind that nothing wants any more; whether they may be deleted is asked of {@link mayPrune}. */
 export function unwantedOf(
   world: World,
   kind: WrittenKind,
   wanted: Pick<ReadonlyMap<ObjectKey, unknown>, "has">,
 ): Map<ObjectKey, KubeObject> {
   const unwanted = new Map<ObjectKey, KubeObject>();
-  if (!mayPrune(world, kind)) return unwanted;
   for (const [key, value] of world.home[kind] as ReadonlyMap<string, unknown>) {
     const object = value as KubeObject;
     if (!isOurToDelete(kind, object)) continue;
@@ -144,14 +141,17 @@ export function unwantedOf(
   return unwanted;
 }
 
-/** Whether objects of a kind may be deleted now. */
+/**
+ * Whether objects of a kind may be deleted now. While a peer is unknown, what may exist because of it stays: only our own
+ * advertisements are ended.
+ */
 export function mayPrune(world: World, kind: WrittenKind): boolean {
   return advertisedKinds.has(kind) || !hasUnknownPeers(world);
 }
 
 /** Whether some peer was never heard of since this process started. */
 export function hasUnknownPeers(world: World): boolean {
-  return world.peers.some(({ state }) => state === "Unsynced" || state === "Refused");
+  return !world.peers.every(isHeard);
 }
 
 function isOurToDelete(kind: KindName, object: KubeObject): boolean {

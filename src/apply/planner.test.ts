@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
 import { controllerName, labels } from "../model/names.ts";
 import { covers } from "./covers.ts";
-import { intentOf, planObject, unwantedOf, writtenKinds } from "./diff.ts";
+import { intentOf, planObject, mayPrune, unwantedOf, writtenKinds } from "./diff.ts";
 import { lookAtLease } from "./lease-step.ts";
 import type { LeaseSeen } from "./lease-step.ts";
 import { notesFor } from "./events.ts";
@@ -160,9 +160,36 @@ describe("a plan", () => {
   });
 });
 
+describe("deletions while a peer is unknown", () => {
+  it("are withheld and counted, and made once it is heard", () => {
+    const mine = { uid: "u", labels: ours, ...applied({}) };
+    const home = new Proxy(
+      {},
+      { get: (_, kind) => (kind === "Service" ? new Map([["n/s", service(mine)]]) : new Map()) },
+    );
+    const planner = new Planner();
+    const plan = (state: string): { deletions: number; withheld: number } => {
+      const input = {
+        world: { home, peers: [{ state }] },
+        desired: { objects: new Map() },
+        statuses: new Map(),
+      };
+      const { writes, withheld } = planner.plan(input as unknown as ApplyInput, "now");
+      return { deletions: writes.size, withheld };
+    };
+    expect(plan("Unsynced")).to.deep.equal({ deletions: 0, withheld: 1 });
+    expect(plan("Refused")).to.deep.equal({ deletions: 0, withheld: 1 });
+    expect(plan("Stale")).to.deep.equal({ deletions: 1, withheld: 0 });
+  });
+});
+
 describe("unwantedOf", () => {
   const unwanted = (world: World, wanted: ReadonlyMap<string, unknown>): Map<string, KubeObject> =>
-    new Map(writtenKinds.flatMap((kind) => [...unwantedOf(world, kind, wanted)]));
+    new Map(
+      writtenKinds
+        .filter((kind) => mayPrune(world, kind))
+        .flatMap((kind) => [...unwantedOf(world, kind, wanted)]),
+    );
 
   const mine = { uid: "u", labels: ours, ...applied({}) };
   function world(stores: object, state: "Synced" | "Stale" | "Unsynced" = "Synced"): World {

@@ -66,6 +66,8 @@ export interface Plan {
   /** In the order in which they should begin. */
   readonly writes: ReadonlyMap<string, PlannedWrite>;
   readonly foreign: ReadonlyMap<ObjectKey, Problem>;
+  /** How many objects nothing wants, and stay while a peer is unknown. */
+  readonly withheld: number;
 }
 
 /** What was found out of an object, and from what. */
@@ -114,12 +116,12 @@ export class Planner {
   plan(input: ApplyInput, nowIso: string): Plan {
     const plan = { writes: new Map<string, PlannedWrite>(), foreign: new Map<ObjectKey, Problem>() };
     this.#planObjects(input, plan);
-    this.#planPrunes(input, plan.writes);
+    const withheld = this.#planPrunes(input, plan.writes);
     this.#planStatuses(input, nowIso, plan.writes);
     for (const memo of [this.#objects, this.#prunes, this.#statuses, this.#untold]) memo.endPass();
     forget(this.#writtenObjects, input.desired.objects);
     forget(this.#writtenStatuses, input.statuses);
-    return { ...plan, writes: inOrder(plan.writes) };
+    return { ...plan, withheld, writes: inOrder(plan.writes) };
   }
 
   /** Notes what a write left; `key` is that of the write. */
@@ -150,15 +152,19 @@ export class Planner {
     }
   }
 
-  #planPrunes({ world, desired }: ApplyInput, writes: Map<string, PlannedWrite>): void {
+  /** Gives how many deletions are withheld. */
+  #planPrunes({ world, desired }: ApplyInput, writes: Map<string, PlannedWrite>): number {
+    let withheld = 0;
     const keys = this.#objectKeys.same(desired.objects);
     for (const kind of writtenKinds) {
-      const dependencies = [storeOf(world, kind), keys, mayPrune(world, kind)];
+      const dependencies = [storeOf(world, kind), keys];
       const found = this.#prunes.get(kind, dependencies, () =>
         deletions(kind, unwantedOf(world, kind, desired.objects)),
       );
-      for (const [key, write] of found) writes.set(key, write);
+      if (mayPrune(world, kind)) for (const [key, write] of found) writes.set(key, write);
+      else withheld += found.size;
     }
+    return withheld;
   }
 
   #planStatuses({ world, statuses }: ApplyInput, nowIso: string, writes: Map<string, PlannedWrite>): void {

@@ -88,6 +88,7 @@ describe("a Controller at a real API server", function () {
       },
       home: await home.connect(),
       connectPeer: () => Promise.resolve([]),
+      probeGateway: () => Promise.resolve(undefined),
       adsServer: noEnvoys,
       log,
       metrics,
@@ -436,6 +437,7 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     httpRoutes: new Map(),
     referenceGrants: new Map(),
     wanBackends: new Map(),
+    probes: [],
   };
 }
 

@@ -25,6 +25,7 @@ import type { KubeReader } from "../observe/kube-reader.ts";
 import { HoldOff } from "../observe/hold-off.ts";
 import { Observer } from "../observe/observer.ts";
 import type { ObserverStatus } from "../observe/observer.ts";
+import type { ProbeGateway } from "../observe/gateway-prober.ts";
 import type { ConnectPeer } from "../observe/peer-watch.ts";
 
 /** The pure stages, as they are called here. */
@@ -48,6 +49,7 @@ export interface ControllerOptions {
   /** The home cluster. */
   readonly home: KubeReader & KubeWriter;
   readonly connectPeer: ConnectPeer;
+  readonly probeGateway: ProbeGateway;
   readonly adsServer: AdsServer;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -74,6 +76,8 @@ export interface ControllerStatus {
   readonly isServing: boolean;
   readonly isLeader: boolean;
   readonly waitingWrites: number;
+  /** Deletions that wait until every peer was heard of. */
+  readonly withheldDeletions: number;
   readonly foreign: Applier["foreign"];
   readonly world: World | undefined;
   readonly desired: Desired | undefined;
@@ -109,6 +113,7 @@ export class Controller {
       ...options.observe,
       home,
       connectPeer: options.connectPeer,
+      probeGateway: options.probeGateway,
       settings: options.settings,
       clusterId: options.clusterId,
       publish: (world) => {
@@ -135,6 +140,7 @@ export class Controller {
           changed: (isHeld) => {
             metrics.set("mcwan_leader", {}, isHeld ? 1 : 0);
             this.#leads = isHeld;
+            this.#probe();
             if (isHeld) this.#apply();
             else this.#applier.leadershipLost();
             this.#tellOfPeers();
@@ -186,6 +192,7 @@ export class Controller {
       isServing: this.#translation !== undefined,
       isLeader: this.#lease?.isHeld() ?? true,
       waitingWrites: this.#applier.waiting,
+      withheldDeletions: this.#applier.withheld,
       foreign: this.#applier.foreign,
       world: this.#world,
       desired: this.#desired,
@@ -199,6 +206,7 @@ export class Controller {
     this.#tellOfPeers();
     this.#desired = this.#reconcile.run(world);
     if (this.#desired === undefined) return;
+    this.#probe();
     const before = this.#translation;
     this.#translation = this.#translate.run(world, this.#desired);
     if (this.#translation === undefined) return;
@@ -207,6 +215,11 @@ export class Controller {
       this.#serve.run(config);
       this.#applySoon();
     } else this.#apply();
+  }
+
+  /** Only what is written follows from probes: one replica is enough. */
+  #probe(): void {
+    this.#observer.setProbes(this.#leads ? (this.#desired?.probes ?? []) : []);
   }
 
   /** Once the Envoys' bytes are on their way: plans may take longer than what Envoys are sent. */

@@ -63,9 +63,11 @@ function worldSummary(status: ControllerStatus): unknown {
     home: counts(world?.home),
     peers: world?.peers.map(({ objects, ...peer }) => ({ ...peer, objects: counts(objects) })),
     listening: world?.listening,
+    answering: world?.answering,
     observer,
     isLeader: status.isLeader,
     waitingWrites: status.waitingWrites,
+    withheldDeletions: status.withheldDeletions,
     foreign: status.foreign,
   };
 }

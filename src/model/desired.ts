@@ -108,6 +108,16 @@ export interface WanLocality {
   readonly endpoints: readonly { readonly address: string; readonly port: number; readonly zone?: string }[];
 }
 
+/** Where a TCP connection is tried. */
+export interface ProbeTarget {
+  /** IPv4. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** The key of a target in {@link World.answering}. */
+export const probeKey = ({ address, port }: ProbeTarget): string => `${address}:${port}`;
+
 export interface Desired {
   readonly objects: ReadonlyMap<ObjectKey, DesiredObject>;
   /** Of everything but Gateways and routes, which follow from the translation (see gateway-status.ts). */
@@ -120,4 +130,6 @@ export interface Desired {
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   /** By the name of the dummy Service in namespace `mc-wan`. */
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
+  /** Gateways of stale peers that clients connect to past any Envoy: somebody has to look whether they are there. Sorted, each once. */
+  readonly probes: readonly ProbeTarget[];
 }

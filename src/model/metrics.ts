@@ -42,6 +42,11 @@ export const metrics = {
     help: "Objects that differ from what is wanted and are not being written.",
     labels: [],
   },
+  mcwan_deletions_withheld: {
+    type: "gauge",
+    help: "Objects that nothing wants, and that stay until a peer is heard for the first time.",
+    labels: [],
+  },
   mcwan_watch_relists_total: {
     type: "counter",
     help: "Full lists of a kind.",

@@ -78,6 +78,8 @@ export interface Peer {
   readonly state: "Synced" | "Stale" | "Unsynced" | "Refused";
   /** Why it is `Refused` or `Stale`. */
   readonly problem?: Problem;
+  /** Since when it is `Stale`, in ms since 1970. */
+  readonly staleSinceMs?: number;
   readonly objects: PeerObjects;
   /** In the order of kinds and keys. Almost always empty. */
   readonly refused: readonly RefusedObject[];
@@ -103,6 +105,9 @@ export interface Settings {
   };
 }
 
+/** Whether a peer has been heard of: what it says, or last said, is in force. */
+export const isHeard = ({ state }: Peer): boolean => state === "Synced" || state === "Stale";
+
 export interface World {
   /** The home cluster's id: its ClusterProperty `cluster.clusterset.k8s.io`, or the flag; undefined while neither is there. */
   readonly homeId: ClusterId | undefined;
@@ -114,5 +119,10 @@ export interface World {
    * not in here is unknown, not silent: what was said of it before stays (see reconcile/gateway-pods.ts).
    */
   readonly listening: ReadonlyMap<string, ReadonlySet<number>>;
+  /**
+   * Whether gateways that {@link Desired.probes} names take connections, by `address:port`. One that is not in here is
+   * unknown: what was said of it before stays.
+   */
+  readonly answering: ReadonlyMap<string, boolean>;
   readonly settings: Settings;
 }

@@ -60,6 +60,7 @@ describe("an Observer at a real API server", function () {
         const access = await peerAccess(Buffer.from(kubeconfig.reveal(), "base64"));
         return "server" in access ? new Client(access) : access;
       },
+      probeGateway: () => Promise.resolve(undefined),
       settings,
       clusterId: "east",
       timing: realTiming,

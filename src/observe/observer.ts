@@ -7,10 +7,13 @@
  * nobody. Writes nothing.
  */
 import { labels, systemNamespace } from "../model/names.ts";
+import type { ProbeTarget } from "../model/desired.ts";
 import type { ClusterId, Settings, World } from "../model/world.ts";
 import { ClusterSet } from "./cluster-set.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import type { KindFailure, WatchContext } from "./cluster-watch.ts";
+import { GatewayProber } from "./gateway-prober.ts";
+import type { ProbeGateway } from "./gateway-prober.ts";
 import { HoldOff } from "./hold-off.ts";
 import type { KubeReader } from "./kube-reader.ts";
 import type { RefusedSecret } from "./peer-secrets.ts";
@@ -22,6 +25,7 @@ const defaultPeerGraceMs = 10_000;
 export interface ObserverOptions extends WatchContext {
   readonly home: KubeReader;
   readonly connectPeer: ConnectPeer;
+  readonly probeGateway: ProbeGateway;
   readonly settings: Settings;
   /** The home cluster's id from the command line, for clusters without a ClusterProperty. */
   readonly clusterId?: ClusterId | undefined;
@@ -49,6 +53,7 @@ export class Observer {
   readonly #options: ObserverOptions;
   readonly #home: ClusterWatch;
   readonly #peers: ClusterSet;
+  readonly #prober: GatewayProber;
   readonly #holdOff: HoldOff;
   #listening: World["listening"] = new Map();
   #world: World | undefined;
@@ -76,6 +81,7 @@ export class Observer {
       changed,
     });
     this.#peers = new ClusterSet({ ...options, connect: options.connectPeer, changed });
+    this.#prober = new GatewayProber({ timing: options.timing, probe: options.probeGateway, changed });
   }
 
   start(): void {
@@ -89,6 +95,11 @@ export class Observer {
     this.#holdOff.touch();
   }
 
+  /** Gateways that are to be probed from now on, and no others. */
+  setProbes(targets: readonly ProbeTarget[]): void {
+    this.#prober.setTargets(targets);
+  }
+
   get status(): ObserverStatus {
     return {
       isSynced: this.#home.isSynced,
@@ -99,6 +110,7 @@ export class Observer {
   }
 
   async stop(): Promise<void> {
+    this.#prober.stop();
     this.#holdOff.stop();
     await Promise.all([this.#home.stop(), this.#peers.stop()]);
   }
@@ -114,7 +126,14 @@ export class Observer {
     if (this.#peers.refused !== refused) this.#options.secretsRefused?.();
     const peers = this.#peers.peers();
     if (this.#world === undefined && this.#awaitsPeers(peers)) return;
-    const world = nextWorld(this.#world, { objects, peers, listening: this.#listening, settings, clusterId });
+    const world = nextWorld(this.#world, {
+      objects,
+      peers,
+      listening: this.#listening,
+      answering: this.#prober.answering,
+      settings,
+      clusterId,
+    });
     if (world === this.#world) return;
     this.#world = world;
     metrics.increment("mcwan_worlds_total", {});

@@ -35,6 +35,7 @@ export class PeerWatch {
   #isStopped = false;
   #cancelStale: (() => void) | undefined;
   #peer: Peer | undefined;
+  #staleSinceMs: number | undefined;
 
   constructor(secret: PeerSecret, options: PeerWatchOptions) {
     this.#secret = secret;
@@ -82,7 +83,10 @@ export class PeerWatch {
     if (before !== undefined && isSame) return before;
     if (before?.state !== state)
       this.#options.log.info("peer changed its state", { cluster: id, state, problem });
-    this.#peer = { id, secret, state, objects, refused, ...(problem && { problem }) };
+    if (state !== "Stale") this.#staleSinceMs = undefined;
+    else this.#staleSinceMs ??= this.#today(this.#watch?.failures[0]?.sinceMs);
+    const since = this.#staleSinceMs === undefined ? {} : { staleSinceMs: this.#staleSinceMs };
+    this.#peer = { id, secret, state, objects, refused, ...(problem && { problem }), ...since };
     return this.#peer;
   }
 
@@ -94,6 +98,12 @@ export class PeerWatch {
     const isLasting = failure !== undefined && this.#options.timing.now() - failure.sinceMs >= staleAfterMs;
     if (!wasSynced) return { state: "Unsynced", ...(isLasting && { problem: failure.problem }) };
     return isLasting ? { state: "Stale", problem: failure.problem } : { state: "Synced" };
+  }
+
+  /** A moment of the clock as a time of day; now, if there is none. */
+  #today(momentMs: number | undefined): number {
+    const { timing } = this.#options;
+    return Math.round(timing.today() - (momentMs === undefined ? 0 : timing.now() - momentMs));
   }
 
   async #connect(): Promise<void> {

@@ -7,6 +7,7 @@ import { reasons } from "../api/conditions.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
+import { isHeard } from "../model/world.ts";
 import type { ClusterId, Peer } from "../model/world.ts";
 
 /** One gateway, for one policy. */
@@ -42,7 +43,7 @@ export function gatewayDirectory(
   ]);
   const problems: Problem[] = [];
   for (const peer of peers) {
-    if (peer.state !== "Synced" && peer.state !== "Stale") continue;
+    if (!isHeard(peer)) continue;
     const ofPeer = new Map<string, readonly GatewayEndpoint[]>();
     for (const { metadata, spec } of peer.objects.GatewayAdvertisement.values()) {
       if (metadata.namespace !== systemNamespace) continue;

@@ -63,6 +63,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       httpRoutes: situation.routes ?? new Map(),
       referenceGrants: new Map(),
       wanBackends: new Map(),
+      probes: [],
     },
     translation: {
       verdicts: {

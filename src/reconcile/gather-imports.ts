@@ -6,6 +6,7 @@ import { reasons } from "../api/conditions.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { dummyNamespace, shadowName } from "../model/names.ts";
 import { compare } from "../model/order.ts";
+import { isHeard } from "../model/world.ts";
 import type { World } from "../model/world.ts";
 import { nameDummies, plainNames, type NamedDummies } from "./dummy-services.ts";
 import type { HomeExport } from "./exports.ts";
@@ -124,10 +125,7 @@ export class ImportGatherer {
         );
     }
     for (const peer of world.peers) {
-      const dependencies = [
-        peer.state === "Synced" || peer.state === "Stale",
-        peer.objects.ServiceAdvertisement,
-      ];
+      const dependencies = [isHeard(peer), peer.objects.ServiceAdvertisement];
       const members = this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer));
       // One advertisement that changes must not make a peer's other services look changed too.
       for (const [key, member] of members)

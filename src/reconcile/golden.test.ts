@@ -58,6 +58,7 @@ function shown(desired: Desired, showPools: boolean): unknown {
     httpRoutes: [...desired.httpRoutes.keys()].sort(),
     referenceGrants: [...desired.referenceGrants.keys()].sort(),
     wanBackends: sorted(desired.wanBackends),
+    ...(desired.probes.length === 0 ? {} : { probes: desired.probes }),
   };
 }
 

@@ -15,12 +15,12 @@ import type { ClusterId } from "../model/world.ts";
 import type { ReferableServices } from "./backend-refs.ts";
 import type { NamedDummies } from "./dummy-services.ts";
 import { egressSide } from "./egress-routes.ts";
-import type { GatewayDirectory } from "./gateway-directory.ts";
+import type { GatewayDirectory, Home } from "./gateway-directory.ts";
 import type { GatewayPod } from "./gateway-pods.ts";
 import { mcsSpec, readyCount, type Merged } from "./imports.ts";
 import { mcsSlices } from "./mcs-slices.ts";
 import { desired, isOurs, metadataOf, ownerReference, typeOf } from "./owners.ts";
-import { proxySlices, type PortTargets } from "./proxy-slices.ts";
+import { proxySlices, type PortTargets, type Target } from "./proxy-slices.ts";
 import { clusterIPsOf, shadowService, standingContainerPort, type Path } from "./shadow-services.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
@@ -62,7 +62,11 @@ export interface ImportSurroundings {
   readonly listening: ReadonlyMap<number, readonly GatewayPod[]>;
   /** Whether the egress pool has a ready Pod at all. */
   readonly poolReady: boolean;
+  readonly stale: StaleGateways;
 }
+
+/** An import's gateways in stale clusters, for the policy that holds. */
+export type StaleGateways = ReadonlyMap<ClusterId | Home, readonly Target[]>;
 
 /** What stands for one import. */
 export interface ImportSide {
@@ -75,6 +79,8 @@ export interface ImportSide {
   readonly unresolved: readonly Problem[];
   /** Set if the IP that the import held belongs to another Service now. */
   readonly ipChanged?: Problem;
+  /** Gateways of stale clusters that the shadow leads to past any Envoy. */
+  readonly probes: readonly Target[];
 }
 
 /** Everything in the service's namespace. */
@@ -101,7 +107,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
       }),
     );
   }
-  if (merged.type === "Headless") return { objects, routes: [], refusals: [], unresolved: [] };
+  if (merged.type === "Headless") return { objects, routes: [], refusals: [], unresolved: [], probes: [] };
 
   const direct = goesDirect(imported, around, shadow);
   const targetPorts = new Map(around.containerPorts);
@@ -120,6 +126,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
       around.legacyEndpoints,
     ),
   );
+  const probes = direct ? [...around.stale.values()].flat() : [];
   const ipChanged = lost
     ? {
         ipChanged: {
@@ -129,7 +136,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
       }
     : {};
   if (imported.httpPorts.length === 0 || around.containerPorts.size === 0) {
-    return { objects, routes: [], refusals: [], unresolved: [], ...ipChanged };
+    return { objects, routes: [], refusals: [], unresolved: [], probes, ...ipChanged };
   }
   const egress = egressSide({
     service,
@@ -148,7 +155,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
     ...egress.routes.map((route) => desired("HTTPRoute", route)),
   );
   const { gateway, routes, refusals, unresolved } = egress;
-  return { objects, gateway, routes, refusals, unresolved, ...ipChanged };
+  return { objects, gateway, routes, refusals, unresolved, probes, ...ipChanged };
 }
 
 /**
@@ -191,9 +198,13 @@ function targetsOf(
       targets: target === undefined ? [] : pods.map(({ address }) => ({ address, port: target })),
     };
   }
-  const targets = imported.merged.members.flatMap((member) =>
-    readyCount(member) > 0 ? around.directory.find(member.cluster, member.spec.pool, directPolicy) : [],
-  );
+  const targets = imported.merged.members.flatMap((member): readonly Target[] => {
+    if (readyCount(member) === 0) return [];
+    return (
+      around.stale.get(member.cluster) ??
+      around.directory.find(member.cluster, member.spec.pool, directPolicy)
+    );
+  });
   return { ...words, targets };
 }
 

@@ -17,21 +17,21 @@ export interface McsSurroundings {
   readonly foreign: readonly string[];
   readonly side: ImportSide | undefined;
   readonly shadow: ObjectTypes["Service"] | undefined;
-  /** Exports of the service, in other clusters, that can't be read. */
-  readonly unread: readonly Problem[];
+  /** Exporting clusters that are not heard any more, and exports that can't be read. */
+  readonly unusable: readonly Problem[];
   readonly generation: number | undefined;
 }
 
 /** Conditions of the MCS ServiceImport. */
 export function mcsConditions(imported: Import, around: McsSurroundings): Condition[] {
-  const { generation, unread } = around;
+  const { generation, unusable } = around;
   const { merged, choice, dummies } = imported;
   const usable = { status: "True", reason: reasons.Accepted, message: "Every export can be read." } as const;
   return [
     condition(types.Ready, mcsReady(imported, around), generation),
     condition(types.Classified, classified(merged.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(merged, dummies.taken), generation),
-    ...(unread.length === 0 ? [] : [condition(types.PeersUsable, unless(unread, usable), generation)]),
+    ...(unusable.length === 0 ? [] : [condition(types.PeersUsable, unless(unusable, usable), generation)]),
   ];
 }
 

@@ -10,6 +10,7 @@ import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-ad
 import type { ServiceRef } from "../model/desired.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
+import { isHeard } from "../model/world.ts";
 import type { ClusterId, Peer } from "../model/world.ts";
 import { isReserved } from "./exports.ts";
 import { home, type Home } from "./gateway-directory.ts";
@@ -45,7 +46,7 @@ const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 /** What one peer advertises, by `namespace/name` of the service. Names that no Service can have are left out. */
 export function membersOf(peer: Peer): ReadonlyMap<string, Member> {
   const members = new Map<string, Member>();
-  if (peer.state !== "Synced" && peer.state !== "Stale") return members;
+  if (!isHeard(peer)) return members;
   for (const [key, { metadata, spec }] of peer.objects.ServiceAdvertisement) {
     const ref: ServiceRef = { namespace: metadata.namespace ?? "", name: metadata.name };
     if (!dnsLabel.test(ref.name) || !dnsLabel.test(ref.namespace) || isReserved(ref)) continue;

@@ -3,13 +3,14 @@
  * gateways of other clusters, what stands already.
  */
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
-import type { DesiredObject, WanBackend } from "../model/desired.ts";
+import type { DesiredObject, ProbeTarget, WanBackend } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { dummyNamespace, egressPool } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
+import { isHeard } from "../model/world.ts";
 import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { ImportedService, ReferableServices } from "./backend-refs.ts";
@@ -28,6 +29,7 @@ import {
   standingContainerPort,
   type PortRequest,
 } from "./shadow-services.ts";
+import { probesOf, staleGateways } from "./stale-gateways.ts";
 import { wanBackends } from "./wan-backends.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
@@ -46,6 +48,7 @@ export interface Materialised {
   /** By the import's key. */
   readonly sides: ReadonlyMap<string, ImportSide>;
   readonly directoryProblems: readonly Problem[];
+  readonly probes: readonly ProbeTarget[];
 }
 
 interface DummySide {
@@ -69,6 +72,7 @@ export class Materialiser {
     const containerPorts = allocate(world, imports);
     const pods = readyPods(world, egressPool, pass.zones);
     const byNamespace = Map.groupBy(imports, ({ service }) => service.namespace);
+    const staleClusters = new Set(world.peers.filter(({ state }) => state === "Stale").map(({ id }) => id));
     const sides = new Map<string, ImportSide>();
     const dummySides: (readonly [Import, DummySide])[] = [];
     for (const imported of imports) {
@@ -88,6 +92,7 @@ export class Materialiser {
         pass,
         neighbours: byNamespace.get(imported.service.namespace) ?? [],
       });
+      const stale = staleGateways(imported, { staleClusters, directory, world });
       const shadow = world.home.Service.get(imported.shadowKey);
       const mcs = world.home.McsServiceImport.get(key);
       const held = mcs?.spec.ips?.[0];
@@ -106,6 +111,7 @@ export class Materialiser {
         pods.length > 0,
         JSON.stringify([...ports]),
         JSON.stringify([...listening]),
+        JSON.stringify([...stale]),
         ...localServices(imported, world),
       ];
       const side = this.#sides.get(key, dependencies, () =>
@@ -125,12 +131,15 @@ export class Materialiser {
           containerPorts: ports,
           listening,
           poolReady: pods.length > 0,
+          stale,
         }),
       );
       sides.set(key, side);
       dummySides.push([imported, this.#dummySide(imported, pass, directory)]);
     }
     const slices = this.#dummySlices(world, { sides, dummySides, directory, owner: pass.owner });
+    const probes = probesOf(sides.values());
+    const sameProbes = this.#once("probes", [JSON.stringify(probes)], () => probes);
     this.#single.endPass();
     this.#sides.endPass();
     this.#dummies.endPass();
@@ -140,6 +149,7 @@ export class Materialiser {
       contributions: [...sides.values(), ...dummySides.map(([, side]) => side), ...slices],
       sides,
       directoryProblems: directory.problems,
+      probes: sameProbes,
     };
   }
 
@@ -160,11 +170,7 @@ export class Materialiser {
     const dependencies = [
       homeEndpoints,
       JSON.stringify([...own].sort(([a], [b]) => compare(a, b))),
-      ...world.peers.flatMap(({ id, state, objects }) => [
-        id,
-        state === "Synced" || state === "Stale",
-        objects.GatewayAdvertisement,
-      ]),
+      ...world.peers.flatMap((peer) => [peer.id, isHeard(peer), peer.objects.GatewayAdvertisement]),
     ];
     return this.#once("directory", dependencies, () => gatewayDirectory(homeEndpoints, world.peers, own));
   }

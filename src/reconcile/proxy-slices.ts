@@ -13,7 +13,15 @@ export interface PortTargets {
   /** Name of the Service's port, if it has one. */
   readonly portName: string | undefined;
   readonly appProtocol?: string | undefined;
-  readonly targets: readonly { readonly address: string; readonly port: number }[];
+  readonly targets: readonly Target[];
+}
+
+/** One place where traffic may go. */
+export interface Target {
+  readonly address: string;
+  readonly port: number;
+  /** It takes no connections: listed as not ready, unless somebody else stands for the same address. */
+  readonly isSilent?: boolean;
 }
 
 /** Whose traffic it is. */
@@ -47,7 +55,7 @@ export function proxySlices(
           port,
           ...(appProtocol === undefined ? {} : { appProtocol }),
         },
-        addresses: [...new Set(group.map(({ address }) => address))].sort(compare).slice(0, maxEndpoints),
+        addresses: [...readiness(group)].sort(([a], [b]) => compare(a, b)).slice(0, maxEndpoints),
       })),
   );
   const { namespace, name, cause, owner } = identity;
@@ -64,7 +72,7 @@ export function proxySlices(
       }),
       addressType: "IPv4",
       ports: [port],
-      endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+      endpoints: addresses.map(([address, ready]) => ({ addresses: [address], conditions: { ready } })),
     },
   }));
   if (legacyEndpoints && groups.length > 0) {
@@ -74,13 +82,30 @@ export function proxySlices(
         ...typeOf("Endpoints"),
         metadata: metadataOf({ namespace, name, cause, owner, labels: { [labels.skipMirror]: "true" } }),
         subsets: groups.map(({ port, addresses }) => ({
-          addresses: addresses.map((ip) => ({ ip })),
+          ...subsetAddresses("addresses", { addresses, ready: true }),
+          ...subsetAddresses("notReadyAddresses", { addresses, ready: false }),
           ports: [{ ...port, ...(port.name === "" ? { name: undefined } : {}) }].map(withoutUndefined),
         })),
       },
     });
   }
   return objects;
+}
+
+/** Each address once, and whether it is ready. */
+function readiness(targets: readonly Target[]): ReadonlyMap<string, boolean> {
+  const ready = new Map<string, boolean>();
+  for (const { address, isSilent = false } of targets)
+    ready.set(address, !isSilent || ready.get(address) === true);
+  return ready;
+}
+
+function subsetAddresses(
+  field: "addresses" | "notReadyAddresses",
+  of: { readonly addresses: readonly (readonly [string, boolean])[]; readonly ready: boolean },
+): object {
+  const listed = of.addresses.filter(([, ready]) => ready === of.ready).map(([ip]) => ({ ip }));
+  return listed.length === 0 ? {} : { [field]: listed };
 }
 
 function withoutUndefined(port: object): object {

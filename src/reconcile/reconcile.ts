@@ -107,6 +107,7 @@ export function createReconcile(): (world: World) => Desired {
       httpRoutes: assembled.httpRoutes,
       referenceGrants: assembled.referenceGrants,
       wanBackends: assembled.wanBackends,
+      probes: materialised.probes,
     };
   };
 }

@@ -1,6 +1,7 @@
 /** What peers say that can't be read here, in words for the conditions of what it touches. */
 import { reasons } from "../api/conditions.ts";
 import type { Problem } from "../model/problem.ts";
+import { isHeard } from "../model/world.ts";
 import type { ClusterId, Peer, RefusedObject } from "../model/world.ts";
 
 /** More than this are counted, not named. */
@@ -30,8 +31,7 @@ export function refusedExports(peers: readonly Peer[]): ReadonlyMap<string, read
 }
 
 /** A peer of which not everything was read yet has no say. */
-const heard = ({ state, refused }: Peer): readonly RefusedObject[] =>
-  state === "Synced" || state === "Stale" ? refused : [];
+const heard = (peer: Peer): readonly RefusedObject[] => (isHeard(peer) ? peer.refused : []);
 
 function problemOf(cluster: ClusterId, { kind, key, problem, isKept }: RefusedObject): Problem {
   const effect = isKept ? "What it said before stays in force." : "It is as if it were not there.";

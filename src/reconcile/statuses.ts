@@ -19,6 +19,7 @@ import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
 import { mcsConditions, portsSupported, rulesConditions } from "./import-status.ts";
+import { leftImports, staleExporters, staleProblems, unheardProblems } from "./peer-states.ts";
 import { policyConditions } from "./policy-status.ts";
 import { refusedExports, refusedProblems } from "./refused-objects.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
@@ -84,6 +85,8 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const { key, merged } = imported;
     const shadow = world.home.Service.get(imported.shadowKey);
     const side = input.sides.get(key);
+    const stale = staleExporters(merged, { peers: world.peers, probes: side?.probes ?? [] });
+    const unusable = [...stale, ...(unread.get(key) ?? [])];
     const dependencies = [
       imported,
       world.homeId,
@@ -91,7 +94,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       taken.get(key)?.join(),
       side,
       clusterIPsOf(shadow).join(),
-      messageOf(unread.get(key) ?? []),
+      messageOf(unusable),
     ];
     const status = memo.get(`McsServiceImport ${key}`, dependencies, () => ({
       kind: "McsServiceImport",
@@ -101,13 +104,14 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         foreign: taken.get(key) ?? [],
         side,
         shadow,
-        unread: unread.get(key) ?? [],
+        unusable,
         generation: mcs.metadata.generation,
       }),
       fields: { clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })) },
     }));
     statuses.set(objectKey("McsServiceImport", key), status);
   }
+  for (const left of leftImports(world, statuses)) put("McsServiceImport", left.key, left.conditions);
   for (const [key, rules] of sortedEntries(world.home.ServiceImport)) {
     if (rules.metadata.deletionTimestamp !== undefined) continue;
     put(
@@ -133,14 +137,19 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const peersUsable = {
       status: "True",
       reason: reasons.Accepted,
-      message: "What peers advertise can be read, and their addresses can be used.",
+      message: "Peers are heard, what they advertise can be read, and their addresses can be used.",
     } as const;
     const allClassified = {
       status: "True",
       reason: reasons.Classified,
       message: "Peers are told no port but each WANPolicy's own.",
     } as const;
-    const unusable = [...input.directoryProblems, ...refusedProblems(world.peers)];
+    const unusable = [
+      ...unheardProblems(world.peers),
+      ...staleProblems(world.peers),
+      ...input.directoryProblems,
+      ...refusedProblems(world.peers),
+    ];
     const { generation } = pool.metadata;
     put("GatewayAdvertisement", advertisement, [
       condition(types.Accepted, unless(input.ingress.unaddressed, accepted), generation),

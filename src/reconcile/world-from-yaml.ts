@@ -23,11 +23,15 @@ export interface WorldFile {
   readonly peers?: readonly {
     readonly id: string;
     readonly state?: Peer["state"];
+    readonly problem?: Peer["problem"];
+    readonly staleSince?: string;
     readonly objects?: readonly KubeObject[];
     readonly refused?: Peer["refused"];
   }[];
   /** Ports by Pod name. */
   readonly listening?: Readonly<Record<string, readonly number[]>>;
+  /** Gateways of stale peers that were probed, by `address:port`. */
+  readonly answering?: Readonly<Record<string, boolean>>;
 }
 
 /** Settings where a file doesn't say otherwise. */
@@ -76,15 +80,18 @@ export function worldFrom(file: WorldFile): World {
     homeId: file.homeId,
     home: storesOf(homeKinds, file.home ?? []) as unknown as HomeObjects,
     peers: (file.peers ?? [])
-      .map(({ id, state = "Synced", objects = [], refused = [] }): Peer => ({
+      .map(({ id, state = "Synced", problem, staleSince, objects = [], refused = [] }): Peer => ({
         id,
         secret: `peer-${id}`,
         state,
+        ...(problem && { problem }),
+        ...(staleSince !== undefined && { staleSinceMs: Date.parse(staleSince) }),
         objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
         refused,
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
+    answering: new Map(Object.entries(file.answering ?? {})),
     settings: { ...testSettings, ...file.settings },
   };
 }

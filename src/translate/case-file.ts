@@ -75,7 +75,7 @@ export function buildCase(file: CaseFile): Case {
     ingress: { mode: "PodIP", addresses: [] },
   } as const;
   return {
-    world: { homeId: "home", home, peers: [], listening: new Map(), settings },
+    world: { homeId: "home", home, peers: [], listening: new Map(), answering: new Map(), settings },
     desired: {
       objects: new Map(),
       statuses: new Map(),
@@ -83,6 +83,7 @@ export function buildCase(file: CaseFile): Case {
       httpRoutes: home.HTTPRoute,
       referenceGrants: home.ReferenceGrant,
       wanBackends: new Map(Object.entries(file.wanBackends ?? {})),
+      probes: [],
     },
   };
 }

@@ -143,6 +143,7 @@ async function start(flags: ControllerFlags, settings: Settings, log: Log): Prom
     stages,
     home: new drivers.KubeClient(access),
     connectPeer: connectPeerWith(drivers),
+    probeGateway: drivers.probeTcp,
     adsServer,
     log,
     metrics,
@@ -218,14 +219,15 @@ type Drivers = Awaited<ReturnType<typeof loadDrivers>>;
 
 /** Loaded only here: client-node and gRPC take their time and memory. */
 async function loadDrivers() {
-  const [access, client, ads, { prometheusMetrics }, timing] = await Promise.all([
+  const [access, client, ads, { prometheusMetrics }, timing, net] = await Promise.all([
     import("../../drivers/kube/kubeconfig.ts"),
     import("../../drivers/kube/kube-client.ts"),
     import("../../drivers/grpc/create-ads-server.ts"),
     import("../../drivers/metrics/prometheus-metrics.ts"),
     import("../../drivers/timing/real-timing.ts"),
+    import("../../drivers/net/tcp-probe.ts"),
   ]);
-  return { ...access, ...client, ...ads, prometheusMetrics, ...timing };
+  return { ...access, ...client, ...ads, prometheusMetrics, ...timing, ...net };
 }
 
 async function loadStages() {
