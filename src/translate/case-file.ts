@@ -2,7 +2,7 @@
  * Reads the input of a golden case (`testdata/*.in.yaml`) and writes its output. For tests only: pure, but never part of
  * mc-wan.
  */
-import { toJson } from "@bufbuild/protobuf";
+import { create, toJson } from "@bufbuild/protobuf";
 import type { DescMessage, JsonValue, MessageShape } from "@bufbuild/protobuf";
 import { parse, stringify } from "yaml";
 import { ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
@@ -10,6 +10,8 @@ import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/e
 import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
+import { SecretSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { envoyRegistry } from "../envoy/registry.ts";
 import type { Desired, PooledGateway, ServedGateway, WanBackend } from "../model/desired.ts";
 import type { FleetConfig, Translation } from "../model/envoy-config.ts";
@@ -116,9 +118,27 @@ function fleetJson(fleet: FleetConfig): unknown {
     })),
     clusters: mapValues(fleet.clusters, (cluster) => json(ClusterSchema, cluster)),
     endpoints: mapValues(fleet.endpoints, (assignment) => json(ClusterLoadAssignmentSchema, assignment)),
-    tables: mapValues(fleet.tables, same),
-    gateways: mapValues(fleet.gateways, same),
+    tables: mapValues(fleet.tables, (tables) => tables.join(" ")),
+    gateways: mapValues(fleet.gateways, ({ secrets, ...resources }) => ({
+      ...resources,
+      ...(secrets.length > 0 && { secrets }),
+    })),
+    ...(fleet.secrets.size > 0 && {
+      secrets: mapValues(fleet.secrets, (secret) => secretJson(secret.reveal())),
+    }),
+    ...(fleet.clusterSecrets.size > 0 && { clusterSecrets: mapValues(fleet.clusterSecrets, same) }),
   };
+}
+
+/** Without keys: they are new in no case, and nobody reads them. */
+function secretJson(secret: Secret): unknown {
+  const { type } = secret;
+  if (type.case !== "tlsCertificate") return json(SecretSchema, secret);
+  const { privateKey: _key, ...shown } = type.value;
+  return json(
+    SecretSchema,
+    create(SecretSchema, { ...secret, type: { case: "tlsCertificate", value: shown } }),
+  );
 }
 
 function json<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue {
