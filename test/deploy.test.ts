@@ -37,6 +37,7 @@ const withStatus: readonly KindName[] = [
   "GatewayClass",
   "Gateway",
   "HTTPRoute",
+  "GRPCRoute",
   "ServiceExport",
   "McsServiceImport",
   "WANPolicy",

@@ -5,6 +5,7 @@
 import type { Desired, DesiredObject, DesiredStatus, ObjectKey } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
 import { KeyedMemo, KeysMemo } from "../model/memo.ts";
+import { isRouteKind, routeKinds } from "../model/kinds.ts";
 import type { KindName } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
@@ -99,7 +100,7 @@ const statusKinds = [
   "ServiceImport",
   "ServiceAdvertisement",
   "GatewayAdvertisement",
-  "HTTPRoute",
+  ...routeKinds,
 ] as const satisfies readonly HomeKind[];
 
 export class Planner {
@@ -268,7 +269,7 @@ function statusWrite(
   { kind, observed }: { kind: KindName; observed: KubeObject },
   nowIso: string,
 ): PlannedWrite | undefined {
-  const form = kind === "HTTPRoute" ? "Merge" : "Apply";
+  const form = isRouteKind(kind) ? "Merge" : "Apply";
   const object = status === undefined ? noStatus(kind, observed) : planStatus(status, observed, nowIso);
   if (object === undefined) return undefined;
   const base = observed.metadata.resourceVersion ?? "";
@@ -276,7 +277,7 @@ function statusWrite(
 }
 
 function noStatus(kind: KindName, observed: KubeObject): KubeObject | undefined {
-  if (kind !== "HTTPRoute") return planNoStatus(observed);
+  if (!isRouteKind(kind)) return planNoStatus(observed);
   const isTold = parentsOf(observed).some((parent) => parent["controllerName"] === controllerName);
   const nothing = { kind, key: keyOf(observed.metadata), form: "RouteParents", parents: [] } as const;
   return isTold ? planStatus(nothing, observed, "") : undefined;

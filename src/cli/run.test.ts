@@ -34,7 +34,7 @@ const noEnvoys: AdsServer = {
 
 const nothing: Translation = {
   config: { fleets: new Map() },
-  verdicts: { gateways: new Map(), httpRoutes: new Map() },
+  verdicts: { gateways: new Map(), httpRoutes: new Map(), grpcRoutes: new Map() },
 };
 
 interface Wanted {
@@ -435,6 +435,7 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     statuses: new Map(statuses.map((status) => [objectKey(status.kind, status.key), status])),
     gateways: [],
     httpRoutes: new Map(),
+    grpcRoutes: new Map(),
     referenceGrants: new Map(),
     wanBackends: new Map(),
     probes: [],

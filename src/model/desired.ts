@@ -126,6 +126,8 @@ export interface Desired {
   readonly gateways: readonly ServedGateway[];
   /** Generated and users' HTTPRoutes, by `namespace/name`. Ours are as reconcile wants them, whatever stands in the cluster. */
   readonly httpRoutes: ReadonlyMap<string, ObjectTypes["HTTPRoute"]>;
+  /** Users' GRPCRoutes, by `namespace/name`: mc-wan makes none. */
+  readonly grpcRoutes: ReadonlyMap<string, ObjectTypes["GRPCRoute"]>;
   /** Generated and users' ReferenceGrants, by `namespace/name`. */
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   /** By the name of the dummy Service in namespace `mc-wan`. */

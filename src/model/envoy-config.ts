@@ -58,6 +58,8 @@ export interface Verdicts {
   readonly gateways: ReadonlyMap<string, GatewayVerdict>;
   /** By `namespace/name` of the HTTPRoute, then one per parentRef of a Gateway that we serve. */
   readonly httpRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
+  /** The same of GRPCRoutes. */
+  readonly grpcRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
 }
 
 export interface GatewayVerdict {

@@ -6,6 +6,7 @@
  */
 import type { IGateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import type { IGatewayClass } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GatewayClass";
+import type { IGRPCRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute";
 import type { IHTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import type { IReferenceGrant } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant";
 import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
@@ -72,6 +73,7 @@ export const kinds = {
   GatewayClass: of(gatewayApi, "GatewayClass", inCluster("gatewayclasses")),
   Gateway: of(gatewayApi, "Gateway", inNamespace("gateways")),
   HTTPRoute: of(gatewayApi, "HTTPRoute", inNamespace("httproutes")),
+  GRPCRoute: of(gatewayApi, "GRPCRoute", inNamespace("grpcroutes")),
   ReferenceGrant: of("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", inNamespace("referencegrants")),
   ServiceExport: of("multicluster.x-k8s.io/v1beta1", "ServiceExport", inNamespace("serviceexports")),
   McsServiceImport: of("multicluster.x-k8s.io/v1beta1", "ServiceImport", inNamespace("serviceimports")),
@@ -81,6 +83,14 @@ export const kinds = {
   ServiceAdvertisement: of(ours, "ServiceAdvertisement", inNamespace("serviceadvertisements")),
   GatewayAdvertisement: of(ours, "GatewayAdvertisement", inNamespace("gatewayadvertisements")),
 } as const satisfies Record<string, KindInfo>;
+
+/** Kinds of routes whose rules choose by request: their status is a list with an entry for each parent. */
+export const routeKinds = ["HTTPRoute", "GRPCRoute"] as const;
+export type RouteKind = (typeof routeKinds)[number];
+
+/** Whether objects of a kind are routes. */
+export const isRouteKind = (kind: string): kind is RouteKind =>
+  (routeKinds as readonly string[]).includes(kind);
 
 /** The key of a kind in {@link kinds}. */
 export type KindName = keyof typeof kinds;
@@ -105,6 +115,7 @@ export interface ObjectTypes {
   GatewayClass: Kube<IGatewayClass>;
   Gateway: Kube<IGateway>;
   HTTPRoute: Kube<IHTTPRoute>;
+  GRPCRoute: Kube<IGRPCRoute>;
   ReferenceGrant: Kube<IReferenceGrant>;
   ServiceExport: ServiceExport;
   McsServiceImport: McsServiceImport;

@@ -38,6 +38,7 @@ export const homeKinds = [
   "GatewayClass",
   "Gateway",
   "HTTPRoute",
+  "GRPCRoute",
   "ReferenceGrant",
   "ServiceExport",
   "McsServiceImport",

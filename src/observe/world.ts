@@ -22,12 +22,14 @@ const selections: Partial<Record<HomeKind, WatchedKind["selection"]>> = {
   CustomResourceDefinition: { fields: `metadata.name=${ownerCrd}` },
 };
 
+/** A flag can stand for ClusterProperty; Kubernetes before 1.33 has no ServiceCIDR; not everyone installs all of Gateway API. */
+const optionalKinds: ReadonlySet<HomeKind> = new Set(["ClusterProperty", "ServiceCIDR", "GRPCRoute"]);
+
 /** The home kinds, as a ClusterWatch takes them. */
 export const watchedHomeKinds: readonly WatchedKind[] = homeKinds.map((name) => ({
   name,
   selection: selections[name] ?? {},
-  // A flag can stand for ClusterProperty; Kubernetes before 1.33 has no ServiceCIDR.
-  isOptional: name === "ClusterProperty" || name === "ServiceCIDR",
+  isOptional: optionalKinds.has(name),
   ...(name === "Node" && { project: podRangesOf }),
 }));
 

@@ -33,6 +33,7 @@ export interface Assembled {
   readonly objects: ReadonlyMap<ObjectKey, DesiredObject>;
   readonly gateways: readonly ServedGateway[];
   readonly httpRoutes: ReadonlyMap<string, ObjectTypes["HTTPRoute"]>;
+  readonly grpcRoutes: ReadonlyMap<string, ObjectTypes["GRPCRoute"]>;
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
   /** `kind namespace/name` of objects that are somebody else's, by the key of the service that asked for them; sorted. */
@@ -185,7 +186,7 @@ function gatewayApi(
     objects,
     allStand,
   }: { readonly objects: ReadonlyMap<ObjectKey, DesiredObject>; readonly allStand: boolean },
-): Pick<Assembled, "gateways" | "httpRoutes" | "referenceGrants" | "wanBackends"> {
+): Pick<Assembled, "gateways" | "httpRoutes" | "grpcRoutes" | "referenceGrants" | "wanBackends"> {
   const gateways: { readonly key: string; readonly served: ServedGateway }[] = [];
   const httpRoutes = new Map<string, ObjectTypes["HTTPRoute"]>();
   const referenceGrants = new Map<string, ObjectTypes["ReferenceGrant"]>();
@@ -219,5 +220,11 @@ function gatewayApi(
     for (const [name, backend] of backends) wanBackends.set(name, backend);
   }
   gateways.sort((a, b) => compare(a.key, b.key));
-  return { gateways: gateways.map(({ served }) => served), httpRoutes, referenceGrants, wanBackends };
+  return {
+    gateways: gateways.map(({ served }) => served),
+    httpRoutes,
+    grpcRoutes: world.home.GRPCRoute,
+    referenceGrants,
+    wanBackends,
+  };
 }

@@ -61,6 +61,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       statuses: new Map(),
       gateways: [served],
       httpRoutes: situation.routes ?? new Map(),
+      grpcRoutes: new Map(),
       referenceGrants: new Map(),
       wanBackends: new Map(),
       probes: [],
@@ -69,6 +70,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       verdicts: {
         gateways: new Map([["n/g", situation.verdict ?? verdict]]),
         httpRoutes: new Map([["n/r", [routeVerdict]]]),
+        grpcRoutes: new Map(),
       },
     },
     acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),

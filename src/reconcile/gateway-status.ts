@@ -1,5 +1,5 @@
 /**
- * Statuses of GatewayClass, Gateways and HTTPRoutes, and of L7 ServiceImports whose routes can't be carried out as written:
+ * Statuses of GatewayClass, Gateways and routes, and of L7 ServiceImports whose routes can't be carried out as written:
  * what translation found out, and what Envoys have acknowledged.
  *
  * Programmed is true when an Envoy has acknowledged the generation, false only when one refused it or the generation is
@@ -21,6 +21,7 @@ import type {
   Verdicts,
 } from "../model/envoy-config.ts";
 import { keyOf, type Condition } from "../model/kube-object.ts";
+import type { RouteKind } from "../model/kinds.ts";
 import { areSame } from "../model/memo.ts";
 import { controllerName } from "../model/names.ts";
 import { sortedEntries } from "../model/order.ts";
@@ -76,7 +77,12 @@ export function gatewayStatuses({
     const standing = world.home.HTTPRoute.get(key);
     const wanted = desired.httpRoutes.get(key);
     if (standing === undefined || wanted === undefined || isOurs(standing) !== isOurs(wanted)) continue;
-    statuses.set(objectKey("HTTPRoute", key), routeStatus(key, parents, standing.metadata.generation));
+    const { generation } = standing.metadata;
+    statuses.set(objectKey("HTTPRoute", key), routeStatus("HTTPRoute", key, { parents, generation }));
+  }
+  for (const [key, parents] of sortedEntries(verdicts.grpcRoutes)) {
+    const generation = world.home.GRPCRoute.get(key)?.metadata.generation;
+    statuses.set(objectKey("GRPCRoute", key), routeStatus("GRPCRoute", key, { parents, generation }));
   }
   return statuses;
 }
@@ -88,9 +94,12 @@ const routeStatuses = new WeakMap<
 >();
 
 function routeStatus(
+  kind: RouteKind,
   key: string,
-  verdicts: readonly RouteVerdict[],
-  generation: number | undefined,
+  {
+    parents: verdicts,
+    generation,
+  }: { readonly parents: readonly RouteVerdict[]; readonly generation: number | undefined },
 ): DesiredStatus {
   const known = routeStatuses.get(verdicts);
   if (known?.key === key && known.generation === generation) return known.status;
@@ -98,7 +107,7 @@ function routeStatus(
     parentRef,
     conditions: conditions.map((said) => observed(said, generation)),
   }));
-  const status: DesiredStatus = { kind: "HTTPRoute", key, form: "RouteParents", parents };
+  const status: DesiredStatus = { kind, key, form: "RouteParents", parents };
   routeStatuses.set(verdicts, { key, generation, status });
   return status;
 }

@@ -5,7 +5,7 @@
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import type { DesiredObject, ProbeTarget, WanBackend } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
-import type { ObjectTypes } from "../model/kinds.ts";
+import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { dummyNamespace, egressPool } from "../model/names.ts";
 import { compare } from "../model/order.ts";
@@ -320,12 +320,13 @@ function localServices({ rules, service }: Import, world: World): unknown[] {
 /** Names of dummies that some route names, a user's or ours. */
 function namedDummies(world: World, sides: ReadonlyMap<string, ImportSide>): ReadonlySet<string> {
   const named = new Set<string>();
-  const look = (route: ObjectTypes["HTTPRoute"]): void => {
+  const look = (route: ObjectTypes[RouteKind]): void => {
     for (const { backendRefs = [] } of route.spec.rules ?? []) {
       for (const { name, namespace } of backendRefs) if (namespace === dummyNamespace) named.add(name);
     }
   };
   for (const { routes } of sides.values()) routes.forEach(look);
   for (const route of world.home.HTTPRoute.values()) if (!isOurs(route)) look(route);
+  for (const route of world.home.GRPCRoute.values()) look(route);
   return named;
 }

@@ -105,6 +105,7 @@ export function createReconcile(): (world: World) => Desired {
       statuses,
       gateways: assembled.gateways,
       httpRoutes: assembled.httpRoutes,
+      grpcRoutes: assembled.grpcRoutes,
       referenceGrants: assembled.referenceGrants,
       wanBackends: assembled.wanBackends,
       probes: materialised.probes,

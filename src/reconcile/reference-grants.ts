@@ -4,7 +4,7 @@
  */
 import type { DesiredObject, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
-import type { ObjectTypes } from "../model/kinds.ts";
+import { routeKinds, type ObjectTypes } from "../model/kinds.ts";
 import { dummyNamespace, hashedName } from "../model/names.ts";
 import type { DummyNames } from "./dummy-services.ts";
 import { desired, metadataOf, typeOf } from "./owners.ts";
@@ -32,7 +32,11 @@ export function referenceGrants(
         owner,
       }),
       spec: {
-        from: [{ group: "gateway.networking.k8s.io", kind: "HTTPRoute", namespace: service.namespace }],
+        from: routeKinds.map((kind) => ({
+          group: "gateway.networking.k8s.io",
+          kind,
+          namespace: service.namespace,
+        })),
         to: all.slice(start, start + maxTo).map((name) => ({ group: "", kind: "Service", name })),
       },
     });

@@ -37,9 +37,11 @@ function told(
   desired: Desired,
   httpRoutes: readonly (readonly [string, readonly RouteVerdict[]])[],
 ): string[] | undefined {
-  const status = rulesStatuses(desired, { gateways: new Map(), httpRoutes: new Map(httpRoutes) }).get(
-    "ServiceImport/secure/payment",
-  );
+  const status = rulesStatuses(desired, {
+    gateways: new Map(),
+    grpcRoutes: new Map(),
+    httpRoutes: new Map(httpRoutes),
+  }).get("ServiceImport/secure/payment");
   return status?.form === "Conditions"
     ? status.conditions
         .filter(({ type }) => type === "Accepted" || type === "ResolvedRefs")
@@ -62,6 +64,7 @@ describe("what translation says of the routes of an L7 ServiceImport", () => {
     const before = desired.statuses.get("ServiceImport/secure/payment");
     const after = rulesStatuses(desired, {
       gateways: new Map(),
+      grpcRoutes: new Map(),
       httpRoutes: new Map([["secure/payment-clusterset", [partial]]]),
     }).get("ServiceImport/secure/payment");
     const rest = (status: typeof before): unknown =>

@@ -1,15 +1,15 @@
 /**
  * Which routes attach to which listeners, and with which hostnames.
  *
- * Source: Gateway API, ParentReference, AllowedRoutes, HTTPRouteSpec.hostnames.
+ * Source: Gateway API, ParentReference, AllowedRoutes, HTTPRouteSpec.hostnames, GRPCRouteSpec.hostnames.
  */
 import { reasons } from "../api/conditions.ts";
 import type { ServedGateway } from "../model/desired.ts";
-import type { ObjectTypes } from "../model/kinds.ts";
+import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
 import { gatewayGroup } from "./gateway-api.ts";
-import type { GatewayListener, HTTPRoute, ParentRef } from "./gateway-api.ts";
+import type { GatewayListener, ParentRef, Route } from "./gateway-api.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
 import { isServed } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
@@ -24,6 +24,8 @@ export interface Attachment {
 /** What became of one parentRef. */
 export interface ParentOutcome {
   readonly parentRef: ParentRef;
+  /** Where the route attaches by it, refused listeners included. */
+  readonly listeners: readonly JudgedListener[];
   /** Why the route is not accepted there. */
   readonly problem?: Problem;
 }
@@ -42,14 +44,14 @@ export interface AttachTarget {
 }
 
 /** The key (`namespace/name`) of the Gateway that a parentRef of a route names; undefined if it names another kind. */
-export function parentGateway(parentRef: ParentRef, route: HTTPRoute): string | undefined {
+export function parentGateway(parentRef: ParentRef, route: Route): string | undefined {
   const { group = gatewayGroup, kind = "Gateway", namespace = route.metadata.namespace, name } = parentRef;
   return group === gatewayGroup && kind === "Gateway" ? keyOf({ namespace, name }) : undefined;
 }
 
 /** Attaches a route, of the given namespace, to a Gateway that at least one of its parentRefs names. */
 export function attach(
-  route: HTTPRoute,
+  { kind, route }: { readonly kind: RouteKind; readonly route: Route },
   target: AttachTarget,
   namespace: ObjectTypes["Namespace"] | undefined,
 ): Attached {
@@ -58,14 +60,15 @@ export function attach(
   const attached = new Map<JudgedListener, Attachment>();
   for (const parentRef of route.spec.parentRefs ?? []) {
     if (parentGateway(parentRef, route) !== key) continue;
-    const found = attachParent(route, { target, parentRef, namespace });
+    const found = attachParent({ kind, route }, { target, parentRef, namespace });
     if ("reason" in found) {
-      parents.push({ parentRef, problem: found });
+      parents.push({ parentRef, listeners: [], problem: found });
       continue;
     }
     for (const attachment of found) attached.set(attachment.listener, attachment);
     const refused = found.every(({ listener }) => !isServed(listener));
-    parents.push(refused ? { parentRef, problem: noReadyListeners } : { parentRef });
+    const listeners = found.map(({ listener }) => listener);
+    parents.push({ parentRef, listeners, ...(refused ? { problem: noReadyListeners } : {}) });
   }
   const attachments = target.listeners.flatMap((listener) => attached.get(listener) ?? []);
   return { parents, attachments };
@@ -84,7 +87,7 @@ interface Parent {
 }
 
 function attachParent(
-  route: HTTPRoute,
+  { kind, route }: { readonly kind: RouteKind; readonly route: Route },
   { target, parentRef, namespace }: Parent,
 ): readonly Attachment[] | Problem {
   const { served, listeners } = target;
@@ -101,10 +104,11 @@ function attachParent(
   }
   const routeNamespace = route.metadata.namespace ?? "";
   const routeLabels = namespace?.metadata.labels ?? {};
-  const open = named.filter(({ listener, takesHttpRoutes }) => {
+  const open = named.filter(({ listener, supportedKinds }) => {
     const home = served.gateway.metadata.namespace ?? "";
     return (
-      takesHttpRoutes && allowsNamespace(listener, { isSame: routeNamespace === home, labels: routeLabels })
+      supportedKinds.some((one) => one.kind === kind) &&
+      allowsNamespace(listener, { isSame: routeNamespace === home, labels: routeLabels })
     );
   });
   if (open.length === 0) {
@@ -112,7 +116,7 @@ function attachParent(
     if (named.every(({ refusal }) => refusal !== undefined)) return noReadyListeners;
     return {
       reason: reasons.NotAllowedByListeners,
-      message: `The Gateway's listeners take no HTTPRoutes of namespace ${routeNamespace}.`,
+      message: `The Gateway's listeners take no ${kind}s of namespace ${routeNamespace}.`,
     };
   }
   const written = (route.spec.hostnames ?? []).map(normalizeHost);

@@ -10,7 +10,7 @@
  */
 import { reasons } from "../api/conditions.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
-import type { ObjectTypes } from "../model/kinds.ts";
+import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { clusterHostname, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
@@ -58,6 +58,8 @@ export interface BackendQuery {
   readonly key: string;
   /** `namespace/name` of the target. */
   readonly targetKey: string;
+  /** Of the route. Backends of GRPCRoutes are spoken to in HTTP/2, whatever their Service says. */
+  readonly fromKind: RouteKind;
   readonly fromNamespace: string;
   readonly group: string;
   readonly kind: string;
@@ -92,10 +94,11 @@ export function createBackends(): StartBackends {
     const serviceSpec = (
       service: ServiceRef,
       port: ServicePort,
-      role: "service" | "home",
+      { role, fromKind }: { role: "service" | "home"; fromKind: RouteKind },
     ): ServiceClusterSpec => {
-      const isHttp2 = speaksHttp2(port);
-      const name = `${role}/${service.namespace}/${service.name}/${port.port}`;
+      const asGrpc = grpcSuffix(port, fromKind);
+      const isHttp2 = speaksHttp2(port) || asGrpc !== "";
+      const name = `${role}/${service.namespace}/${service.name}/${port.port}${asGrpc}`;
       const serviceKey = `${service.namespace}/${service.name}`;
       const listsNotReady = role === "home";
       return { form: "Service", name, service, serviceKey, port: port.port, isHttp2, listsNotReady };
@@ -104,7 +107,7 @@ export function createBackends(): StartBackends {
     const resolveDummy = (
       name: string,
       backend: WanBackend,
-      wanPort: string | undefined,
+      { wanPort, fromKind }: Pick<BackendQuery, "wanPort" | "fromKind">,
     ): ClusterSpec | Problem => {
       const host = clusterHostname(backend.service);
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
@@ -129,13 +132,13 @@ export function createBackends(): StartBackends {
       if (port === undefined) return remote;
       return {
         form: "HomeFirst",
-        name: `${remote.name}/${port.port}`,
-        home: serviceSpec(home, port, "home"),
+        name: `${remote.name}/${port.port}${grpcSuffix(port, fromKind)}`,
+        home: serviceSpec(home, port, { role: "home", fromKind }),
         remote,
       };
     };
 
-    const resolveService = ({ namespace, name, port }: BackendQuery): ClusterSpec | Problem => {
+    const resolveService = ({ namespace, name, port, fromKind }: BackendQuery): ClusterSpec | Problem => {
       const service = services.get(`${namespace}/${name}`);
       if (service === undefined)
         return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
@@ -147,7 +150,8 @@ export function createBackends(): StartBackends {
       }
       const found = (service.spec?.ports ?? []).filter((one) => one.port === port);
       const [carried] = found.filter((one) => (one.protocol ?? "TCP") === "TCP");
-      if (carried !== undefined) return serviceSpec({ namespace, name }, carried, "service");
+      if (carried !== undefined)
+        return serviceSpec({ namespace, name }, carried, { role: "service", fromKind });
       if (found.length > 0) {
         return closed(
           reasons.UnsupportedProtocol,
@@ -169,12 +173,12 @@ export function createBackends(): StartBackends {
       if (!granted.allows(query)) {
         return closed(
           reasons.RefNotPermitted,
-          `No ReferenceGrant lets HTTPRoutes of namespace ${query.fromNamespace} name Service ${namespace}/${name}.`,
+          `No ReferenceGrant lets ${query.fromKind}s of namespace ${query.fromNamespace} name Service ${namespace}/${name}.`,
         );
       }
       if (namespace !== dummyNamespace) return resolveService(query);
       const backend = wanBackends.get(name);
-      if (backend !== undefined) return resolveDummy(name, backend, query.wanPort);
+      if (backend !== undefined) return resolveDummy(name, backend, query);
       return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
     };
 
@@ -220,6 +224,11 @@ function isSameAnswer(a: ClusterSpec | Problem, b: ClusterSpec | Problem): boole
 /** A reference that leads nowhere. */
 function closed(reason: string, message: string): Problem {
   return { reason, message };
+}
+
+/** Ends the name of a cluster that speaks HTTP/2 only because a GRPCRoute asks for it. */
+function grpcSuffix(port: ServicePort, fromKind: RouteKind): string {
+  return fromKind === "GRPCRoute" && !speaksHttp2(port) ? "/grpc" : "";
 }
 
 /** Whether a Service's port says that it speaks HTTP/2 without TLS: appProtocol, else the prefix of its name. */

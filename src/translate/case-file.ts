@@ -83,6 +83,7 @@ export function buildCase(file: CaseFile): Case {
       statuses: new Map(),
       gateways,
       httpRoutes: home.HTTPRoute,
+      grpcRoutes: home.GRPCRoute,
       referenceGrants: home.ReferenceGrant,
       wanBackends: new Map(Object.entries(file.wanBackends ?? {})),
       probes: [],
@@ -98,6 +99,7 @@ export function printTranslation({ config, verdicts }: Translation): string {
     verdicts: {
       gateways: mapValues(verdicts.gateways, same),
       httpRoutes: mapValues(verdicts.httpRoutes, same),
+      ...(verdicts.grpcRoutes.size === 0 ? {} : { grpcRoutes: mapValues(verdicts.grpcRoutes, same) }),
     },
   };
   return stringify(shown, { sortMapEntries: true, aliasDuplicateObjects: false, lineWidth: 0 });

@@ -11,6 +11,7 @@ import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts"
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
+import type { RouteKind } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { byAge, compare, sortedEntries } from "../model/order.ts";
@@ -19,6 +20,7 @@ import type { Attachment } from "./attach.ts";
 import type { ClusterSpec } from "./backends.ts";
 import { Clusters, withParts } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
+import type { Route } from "./gateway-api.ts";
 import { envoyListener, isServed } from "./listeners.ts";
 import type { EnvoyPort, JudgedListener } from "./listeners.ts";
 import { RouteTables } from "./route-tables.ts";
@@ -28,6 +30,8 @@ import type { HostedRoute, HostingListener } from "./virtual-hosts.ts";
 
 /** A route that is attached to a Gateway. */
 export interface RouteAtGateway {
+  readonly kind: RouteKind;
+  readonly route: Route;
   /** `namespace/name` of the route. */
   readonly key: string;
   readonly attachments: readonly Attachment[];

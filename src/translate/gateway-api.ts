@@ -2,8 +2,13 @@
 import type { ObjectTypes } from "../model/kinds.ts";
 
 export type HTTPRoute = ObjectTypes["HTTPRoute"];
+export type GRPCRoute = ObjectTypes["GRPCRoute"];
+/** A route whose rules choose by request. */
+export type Route = HTTPRoute | GRPCRoute;
 export type ParentRef = NonNullable<HTTPRoute["spec"]["parentRefs"]>[number];
 export type Rule = NonNullable<HTTPRoute["spec"]["rules"]>[number];
+export type GRPCRule = NonNullable<GRPCRoute["spec"]["rules"]>[number];
+export type GRPCMatch = NonNullable<GRPCRule["matches"]>[number];
 export type Match = NonNullable<Rule["matches"]>[number];
 export type Filter = NonNullable<Rule["filters"]>[number];
 export type BackendRef = NonNullable<Rule["backendRefs"]>[number];
@@ -14,5 +19,5 @@ export type PathModifier = NonNullable<Rewrite["path"]>;
 export type Mirror = NonNullable<Filter["requestMirror"]>;
 export type GatewayListener = ObjectTypes["Gateway"]["spec"]["listeners"][number];
 
-/** Gateway API's group: of Gateways and of HTTPRoutes. */
+/** Gateway API's group: of Gateways and of routes. */
 export const gatewayGroup = "gateway.networking.k8s.io";

@@ -10,6 +10,7 @@ import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts"
 import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { containerPort, reservedContainerPorts } from "../model/container-ports.ts";
 import type { ServedGateway } from "../model/desired.ts";
+import type { RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
 import { pack } from "./any.ts";
 import { gatewayGroup } from "./gateway-api.ts";
@@ -25,9 +26,8 @@ export interface JudgedListener {
   readonly hostname: string;
   /** Port that Envoy binds. */
   readonly containerPort: number;
-  /** Whether routes of kind HTTPRoute may attach. */
-  readonly takesHttpRoutes: boolean;
-  readonly supportedKinds: readonly { readonly group: string; readonly kind: string }[];
+  /** Kinds of routes that may attach. */
+  readonly supportedKinds: readonly { readonly group: string; readonly kind: RouteKind }[];
   /** Not served, by the listener's own fault. */
   readonly refusal?: Problem;
   /** Not served, because of another listener of the Gateway. */
@@ -36,7 +36,10 @@ export interface JudgedListener {
   readonly kindProblem?: Problem;
 }
 
-const httpRouteKind = { group: gatewayGroup, kind: "HTTPRoute" } as const;
+type SupportedKind = JudgedListener["supportedKinds"][number];
+
+const httpRoutes: SupportedKind = { group: gatewayGroup, kind: "HTTPRoute" };
+const grpcRoutes: SupportedKind = { group: gatewayGroup, kind: "GRPCRoute" };
 
 /** Whether a listener carries traffic. */
 export function isServed({ refusal, conflict }: JudgedListener): boolean {
@@ -51,20 +54,17 @@ export function judgeListeners({
   const { listeners } = gateway.spec;
   const judged = listeners.map((listener): JudgedListener => {
     const port = pooled === undefined ? containerPort(listener.port) : pooled.containerPorts[listener.name];
-    const kinds = listener.allowedRoutes?.kinds ?? [httpRouteKind];
-    const supported = kinds.filter(
-      ({ group = gatewayGroup, kind }) => group === gatewayGroup && kind === "HTTPRoute",
-    );
+    // At a generated Gateway requests go by the rules of its service's import alone.
+    const known = pooled === undefined ? [httpRoutes, grpcRoutes] : [httpRoutes];
+    const { supportedKinds, unsupported } = kindsOf(listener, known);
     const refusal = refusalOf(listener, port);
-    const isHttp = listener.protocol === "HTTP";
     return {
       listener,
       hostname: normalizeHost(listener.hostname ?? anyHost),
       containerPort: port ?? 0,
-      takesHttpRoutes: isHttp && supported.length > 0,
-      supportedKinds: isHttp && supported.length > 0 ? [httpRouteKind] : [],
+      supportedKinds: listener.protocol === "HTTP" ? supportedKinds : [],
       ...(refusal === undefined ? {} : { refusal }),
-      ...(supported.length === kinds.length ? {} : { kindProblem: kindProblem(listener.name) }),
+      ...(unsupported.length === 0 ? {} : { kindProblem: kindProblem(listener.name, unsupported) }),
     };
   });
   return judged.map((one) => {
@@ -87,10 +87,25 @@ function refusalOf(listener: GatewayListener, port: number | undefined): Problem
   return undefined;
 }
 
-function kindProblem(name: string): Problem {
+/** Which of the known kinds of routes a listener takes (all, if it says nothing), and what it names beside them. */
+function kindsOf(
+  listener: GatewayListener,
+  known: readonly SupportedKind[],
+): { supportedKinds: readonly SupportedKind[]; unsupported: readonly string[] } {
+  const asked = listener.allowedRoutes?.kinds ?? [];
+  if (asked.length === 0) return { supportedKinds: known, unsupported: [] };
+  const isAsked = (one: SupportedKind): boolean =>
+    asked.some(({ group = gatewayGroup, kind }) => group === one.group && kind === one.kind);
+  const unsupported = asked.filter(
+    ({ group = gatewayGroup, kind }) => !known.some((one) => group === one.group && kind === one.kind),
+  );
+  return { supportedKinds: known.filter(isAsked), unsupported: unsupported.map(({ kind }) => kind) };
+}
+
+function kindProblem(name: string, unsupported: readonly string[]): Problem {
   return {
     reason: reasons.InvalidRouteKinds,
-    message: `Listener ${name} takes no route kinds but HTTPRoute.`,
+    message: `Listener ${name} takes no routes of kind ${unsupported.join(", ")}.`,
   };
 }
 

@@ -1,15 +1,17 @@
 /**
- * Reads an HTTPRoute once: its matches, filters and references, checked, before it is known what they lead to and where
+ * Reads an HTTPRoute or a GRPCRoute once: its matches, filters and references, checked, before it is known what they lead to and where
  * the route attaches. Depends on nothing but the object.
  */
 import { reasons } from "../api/conditions.ts";
+import type { RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
 import { parentGateway } from "./attach.ts";
 import type { BackendQuery } from "./backends.ts";
 import { durationMs } from "./duration.ts";
 import { readFilters } from "./filters.ts";
 import type { Filters } from "./filters.ts";
-import type { BackendRef, HTTPRoute, Mirror, Rule } from "./gateway-api.ts";
+import type { BackendRef, GRPCRoute, GRPCRule, HTTPRoute, Mirror, Route, Rule } from "./gateway-api.ts";
+import { translateGrpcMatch } from "./grpc-matches.ts";
 import { translateMatch } from "./matches.ts";
 import type { TranslatedMatch } from "./matches.ts";
 
@@ -37,7 +39,8 @@ export interface ReadRule {
 }
 
 export interface ReadRoute {
-  readonly route: HTTPRoute;
+  readonly kind: RouteKind;
+  readonly route: Route;
   readonly rules: readonly ReadRule[];
   /** A match that can't be expressed: what it meant would fall to another rule, so that the whole route is closed. */
   readonly matchProblems: readonly Problem[];
@@ -49,18 +52,41 @@ export interface ReadRoute {
   readonly queries: readonly BackendQuery[];
 }
 
-export function readRoute(route: HTTPRoute): ReadRoute {
-  const matchProblems: Problem[] = [];
+export function readHttpRoute(route: HTTPRoute): ReadRoute {
   // The CRD's default, one rule for every path; it leads nowhere without a backend.
-  const rules = (route.spec.rules ?? [{}]).map((rule) =>
-    readRule(rule, route.metadata.namespace ?? "", matchProblems),
-  );
+  return readRoute("HTTPRoute", route, (route.spec.rules ?? [{}]).map(httpRule));
+}
+
+export function readGrpcRoute(route: GRPCRoute): ReadRoute {
+  return readRoute("GRPCRoute", route, (route.spec.rules ?? []).map(grpcRule));
+}
+
+/** What rules of all kinds of routes have in common. */
+interface AnyRule extends Pick<Rule, "filters" | "backendRefs" | "timeouts"> {
+  /** At least one; or why Envoy can't do it. */
+  readonly translated: readonly (TranslatedMatch | readonly Problem[])[];
+}
+
+function httpRule({ matches = [], ...rule }: Rule): AnyRule {
+  return { ...rule, translated: (matches.length === 0 ? [{}] : matches).map(translateMatch) };
+}
+
+/** Filters of GRPCRoutes are filters of HTTPRoutes, though not all of them. */
+function grpcRule({ matches = [], ...rule }: GRPCRule): AnyRule {
+  return { ...rule, translated: (matches.length === 0 ? [{}] : matches).map(translateGrpcMatch) };
+}
+
+function readRoute(kind: RouteKind, route: Route, written: readonly AnyRule[]): ReadRoute {
+  const matchProblems: Problem[] = [];
+  const from = { kind, namespace: route.metadata.namespace ?? "" };
+  const rules = written.map((rule) => readRule(rule, from, matchProblems));
   const queries = rules.flatMap(({ backends, mirrors }) =>
     [...backends, ...mirrors].map(({ query }) => query),
   );
   const hasRedirect = rules.some(({ filters }) => filters.redirect !== undefined);
   const gateways = (route.spec.parentRefs ?? []).map((parentRef) => parentGateway(parentRef, route));
   return {
+    kind,
     route,
     rules,
     matchProblems,
@@ -70,25 +96,29 @@ export function readRoute(route: HTTPRoute): ReadRoute {
   };
 }
 
-function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): ReadRule {
+/** Who names a backend. */
+interface From {
+  readonly kind: RouteKind;
+  readonly namespace: string;
+}
+
+function readRule(rule: AnyRule, from: From, matchProblems: Problem[]): ReadRule {
   const filters = readFilters(rule.filters ?? [], "Rule");
   const matches: TranslatedMatch[] = [];
-  const written = rule.matches ?? [];
-  for (const match of written.length === 0 ? [{}] : written) {
-    const translated = translateMatch(match);
+  for (const translated of rule.translated) {
     if ("match" in translated) matches.push(translated);
     else matchProblems.push(...translated);
   }
   const backends = (rule.backendRefs ?? []).map((ref): ReadBackend => {
     const own = readFilters(ref.filters ?? [], "BackendRef");
     return {
-      query: queryOf(ref, namespace, own.wanPort ?? filters.wanPort),
+      query: queryOf(ref, from, own.wanPort ?? filters.wanPort),
       weight: ref.weight ?? 1,
       filters: own,
     };
   });
   const mirrors = filters.mirrors.map((mirror): ReadMirror => {
-    return { query: queryOf(mirror.backendRef, namespace, filters.wanPort), mirror };
+    return { query: queryOf(mirror.backendRef, from, filters.wanPort), mirror };
   });
   const problems = [...filters.problems, ...backends.flatMap((backend) => backend.filters.problems)];
   const milliseconds = (text: string | undefined): number | undefined => {
@@ -108,11 +138,12 @@ function readRule(rule: Rule, namespace: string, matchProblems: Problem[]): Read
 
 function queryOf(
   ref: Pick<BackendRef, "group" | "kind" | "name" | "namespace" | "port">,
-  fromNamespace: string,
+  from: From,
   wanPort: string | undefined,
 ): BackendQuery {
+  const { kind: fromKind, namespace: fromNamespace } = from;
   const { group = "", kind = "Service", namespace = fromNamespace, name, port } = ref;
   const targetKey = `${namespace}/${name}`;
-  const key = [fromNamespace, group, kind, targetKey, port, wanPort].join(" ");
-  return { key, targetKey, fromNamespace, group, kind, namespace, name, port, wanPort };
+  const key = [fromKind, fromNamespace, group, kind, targetKey, port, wanPort].join(" ");
+  return { key, targetKey, fromKind, fromNamespace, group, kind, namespace, name, port, wanPort };
 }

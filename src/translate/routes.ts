@@ -1,10 +1,10 @@
 /**
- * HTTPRoute rules → Envoy routes.
+ * Rules of HTTPRoutes and GRPCRoutes → Envoy routes.
  *
- * A rule that can't be carried out answers 500, a backend that can't be used answers 500 for its share of the weight:
- * nothing ever falls to another backend. Only a rule's matches decide whether a request is its.
+ * A rule that can't be carried out answers 500 (gRPC: UNAVAILABLE), and so does a backend that can't be used for its share
+ * of the weight: nothing ever falls to another backend. Only a rule's matches decide whether a request is its.
  *
- * Source: Gateway API, HTTPRouteRule; Envoy, config.route.v3.
+ * Source: Gateway API, HTTPRouteRule, GRPCRouteRule; Envoy, config.route.v3.
  */
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -25,10 +25,11 @@ import type {
 } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { FractionalPercent_DenominatorType } from "../envoy/envoy/type/v3/percent_pb.ts";
 import { hopHeader } from "../model/names.ts";
+import type { RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
 import type { BackendQuery, ClusterSpec } from "./backends.ts";
 import { duration } from "./duration.ts";
-import type { HTTPRoute, Mirror } from "./gateway-api.ts";
+import type { Mirror, Route as GatewayRoute } from "./gateway-api.ts";
 import { arrivalHeader } from "./hop-headers.ts";
 import { headerIsOneOf } from "./matches.ts";
 import type { Rank, TranslatedMatch } from "./matches.ts";
@@ -58,7 +59,8 @@ export interface RouteEntry {
 }
 
 export interface TranslatedRoute {
-  readonly route: HTTPRoute;
+  readonly kind: RouteKind;
+  readonly route: GatewayRoute;
   /** One for each match, in the order of the object. */
   readonly entries: readonly RouteEntry[];
   /** Clusters that the routes name. */
@@ -82,10 +84,12 @@ interface Outcome {
   readonly repeatable?: RouteAction;
   /** Clusters that it names. */
   readonly clusters: readonly ClusterSpec[];
+  /** Nothing is done but answering. */
+  readonly isClosed?: true;
 }
 
 export function translateRoute(read: ReadRoute, resolutions: Resolutions, place: Place): TranslatedRoute {
-  const { route, rules, matchProblems } = read;
+  const { kind, route, rules, matchProblems } = read;
   const entries: RouteEntry[] = [];
   const problems: Problem[] = [...matchProblems];
   const clusters = new Set<ClusterSpec>();
@@ -93,11 +97,12 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
   for (const [ruleIndex, rule] of rules.entries()) {
     const ruleProblems = [...matchProblems, ...rule.problems];
     for (const [matchIndex, match] of rule.matches.entries()) {
-      const name = `${route.metadata.namespace ?? ""}/${route.metadata.name}/rule/${ruleIndex}/match/${matchIndex}`;
+      const prefix = kind === "GRPCRoute" ? "grpc/" : "";
+      const name = `${prefix}${route.metadata.namespace ?? ""}/${route.metadata.name}/rule/${ruleIndex}/match/${matchIndex}`;
       const shares = ruleProblems.length > 0 ? [] : pathShares(rule, match);
       const outcomes = shares.map((share) => ({
         share,
-        outcome: outcomeOf(share.rule, share.match, { resolutions, place }),
+        outcome: outcomeOf(share.rule, share.match, { resolutions, place, kind }),
       }));
       const faults = [
         ...ruleProblems,
@@ -105,7 +110,8 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
       ];
       if (faults.length > 0) {
         problems.push(...faults);
-        entries.push({ rank: match.rank, routes: routesOf(name, { rule, match, outcome: closed }, place) });
+        const outcome = closedOutcomes[kind];
+        entries.push({ rank: match.rank, routes: routesOf(name, { rule, match, outcome }, place) });
         continue;
       }
       isUsable = true;
@@ -122,6 +128,7 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
     .map((query) => resolutions.get(query))
     .filter((found): found is Problem => found !== undefined && "reason" in found);
   return {
+    kind,
     route,
     entries,
     clusters: [...clusters],
@@ -139,7 +146,17 @@ const answer = (status: number): Extract<Action, { case: "directResponse" }> => 
   case: "directResponse",
   value: create(DirectResponseActionSchema, { status }),
 });
-const closed: Outcome = { action: answer(500), clusters: [] };
+/** Envoy makes a gRPC status of an HTTP one where the request is gRPC: UNAVAILABLE of 503. */
+const closedOutcomes: Readonly<Record<RouteKind, Outcome>> = {
+  HTTPRoute: { action: answer(500), clusters: [], isClosed: true },
+  GRPCRoute: { action: answer(503), clusters: [], isClosed: true },
+};
+const { INTERNAL_SERVER_ERROR, SERVICE_UNAVAILABLE } = RouteAction_ClusterNotFoundResponseCode;
+/** The same for the share of a backend that can't be used. */
+const notFoundCodes: Readonly<Record<RouteKind, RouteAction_ClusterNotFoundResponseCode>> = {
+  HTTPRoute: INTERNAL_SERVER_ERROR,
+  GRPCRoute: SERVICE_UNAVAILABLE,
+};
 const loopDetected = answer(508);
 /** Set by every ingress: the request has come over the WAN. */
 const hasCrossed = create(HeaderMatcherSchema, {
@@ -151,7 +168,7 @@ const hasCrossed = create(HeaderMatcherSchema, {
 function outcomeOf(
   rule: ReadRule,
   match: TranslatedMatch,
-  { resolutions, place }: { resolutions: Resolutions; place: Place },
+  { resolutions, place, kind }: { resolutions: Resolutions; place: Place; kind: RouteKind },
 ): Outcome | readonly Problem[] {
   const { redirect, rewrite } = rule.filters;
   if (redirect !== undefined) {
@@ -172,7 +189,7 @@ function outcomeOf(
     .filter(({ weight }) => weight > 0)
     .map(({ query, weight, filters }): Share => ({ weight, filters, spec: specOf(query) }));
   const open = shares.flatMap(({ spec }) => spec ?? []);
-  if (open.length === 0) return closed;
+  if (open.length === 0) return closedOutcomes[kind];
 
   // A mirror that leads nowhere is left out, as Gateway API says: the request itself is not harmed.
   const mirrored = rule.mirrors.flatMap(({ query, mirror }) => {
@@ -185,9 +202,7 @@ function outcomeOf(
   const action = (form: RetryForm): RouteAction =>
     create(RouteActionSchema, {
       clusterSpecifier: clusterSpecifier(shares, rewrite?.hostname),
-      ...(open.length === shares.length
-        ? {}
-        : { clusterNotFoundResponseCode: RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR }),
+      ...(open.length === shares.length ? {} : { clusterNotFoundResponseCode: notFoundCodes[kind] }),
       ...(path === undefined ? {} : pathRewrite(path)),
       ...hostRewrite(shares, rewrite?.hostname),
       timeout: duration(rule.requestTimeoutMs ?? 0),
@@ -286,7 +301,7 @@ function routesOf(
       ? match.match
       : create(RouteMatchSchema, { ...match.match, headers: [...match.match.headers, ...arrival, ...more] });
   // A closed rule changes no headers: they may be what it was closed for.
-  const headers = outcome === closed ? {} : rule.filters.headers;
+  const headers = outcome.isClosed ? {} : rule.filters.headers;
   const main = create(RouteSchema, { name, match: when(), action: outcome.action, ...headers });
   const { repeatable } = outcome;
   if (repeatable === undefined) return [main];

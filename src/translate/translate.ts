@@ -10,29 +10,32 @@ import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
 import type { FleetConfig, GatewayVerdict, RouteVerdict, Translation } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { ObjectMeta } from "../model/kube-object.ts";
-import type { ObjectTypes } from "../model/kinds.ts";
+import { routeKinds } from "../model/kinds.ts";
+import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
 import { egressPool, ingressPool } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
+import { reasons } from "../api/conditions.ts";
 import { attach } from "./attach.ts";
-import type { AttachTarget } from "./attach.ts";
+import type { AttachTarget, ParentOutcome } from "./attach.ts";
 import { createBackends } from "./backends.ts";
 import type { ClusterSpec, ResolveBackend } from "./backends.ts";
 import { Fleets } from "./fleets.ts";
 import type { HostedAt, LoadedGateway, RouteAtGateway } from "./fleets.ts";
-import type { HTTPRoute } from "./gateway-api.ts";
+import type { Route } from "./gateway-api.ts";
+import { lostListeners } from "./hostname-claims.ts";
 import { judgeListeners } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
-import { readRoute } from "./read-route.ts";
+import { readGrpcRoute, readHttpRoute } from "./read-route.ts";
 import type { ReadRoute } from "./read-route.ts";
 import { translateRoute } from "./routes.ts";
 import type { Place, TranslatedRoute } from "./routes.ts";
 import { gatewayVerdict, routeVerdicts } from "./verdicts.ts";
 import type { CountedListener } from "./verdicts.ts";
 
-/** An HTTPRoute, read, with its translations by place; lives until the object's content changes. */
+/** A route, read, with its translations by place; lives until the object's content changes. */
 interface RouteUnit {
   readonly content: readonly unknown[];
   readonly read: ReadRoute;
@@ -52,6 +55,9 @@ interface RouteStep {
 
 /** A route at one Gateway, and what is to be said of it there. */
 interface JudgedRoute extends RouteAtGateway {
+  readonly parents: readonly ParentOutcome[];
+  /** Whether there is nothing wrong with it, or some of its rules can be carried out all the same. */
+  readonly isAccepted: boolean;
   /** Key of the Gateway. */
   readonly gateway: string;
   readonly target: AttachTarget;
@@ -68,7 +74,9 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const startBackends = createBackends();
   const targets = new KeyedMemo<AttachTarget>();
   const sameTargets = new MapMemo<AttachTarget>();
-  const steps = new KeyedMemo<RouteStep>();
+  const steps = { HTTPRoute: new KeyedMemo<RouteStep>(), GRPCRoute: new KeyedMemo<RouteStep>() };
+  const rejected = new KeyedMemo<JudgedRoute>();
+  const verdictLists = new KeyedMemo<readonly RouteVerdict[]>();
   const gatewayVerdicts = new KeyedMemo<GatewayVerdict>();
 
   /** The Gateways of a World, with no routes yet. */
@@ -85,22 +93,44 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   };
 
   return (world, desired) => {
-    for (const memo of [targets, steps, gatewayVerdicts]) memo.endPass();
+    for (const memo of [targets, ...Object.values(steps), rejected, verdictLists, gatewayVerdicts])
+      memo.endPass();
     fleets.startPass(world, desired);
     const resolve = startBackends(world, desired);
     const gateways = openGateways(desired);
 
     const known = sameTargets.same(new Map([...gateways].map(([key, { target }]) => [key, target])));
 
-    const httpRoutes = new Map<string, readonly RouteVerdict[]>();
-    for (const [key, route] of sortedEntries(desired.httpRoutes)) {
-      const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
-      const dependencies = [...contentOf(route), resolve, known, namespace];
-      const { judged, verdicts } = steps.get(key, dependencies, (previous) =>
-        stepOf({ key, route, namespace, resolve, targets: known }, previous),
-      );
-      for (const atGateway of judged) gateways.get(atGateway.gateway)?.routes.push(atGateway);
-      if (judged.length > 0) httpRoutes.set(key, verdicts);
+    const verdicts = {
+      HTTPRoute: new Map<string, readonly RouteVerdict[]>(),
+      GRPCRoute: new Map<string, readonly RouteVerdict[]>(),
+    };
+    const routes = { HTTPRoute: desired.httpRoutes, GRPCRoute: desired.grpcRoutes };
+    for (const kind of routeKinds) {
+      for (const [key, route] of sortedEntries<Route>(routes[kind])) {
+        const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
+        const dependencies = [...contentOf(route), resolve, known, namespace];
+        const step = steps[kind].get(key, dependencies, (previous) =>
+          stepOf({ kind, key, route, namespace, resolve, targets: known }, previous),
+        );
+        for (const atGateway of step.judged) gateways.get(atGateway.gateway)?.routes.push(atGateway);
+        if (step.judged.length > 0) verdicts[kind].set(key, step.verdicts);
+      }
+    }
+    for (const [key, gateway] of gateways) {
+      for (const [route, listeners] of lostListeners(gateway.routes)) {
+        const name = `${key} ${route.kind} ${route.key}`;
+        const without = rejected.get(name, [route, ...listeners], () => withoutListeners(route, listeners));
+        gateway.routes[gateway.routes.indexOf(route)] = without;
+        const before = verdicts[route.kind].get(route.key) ?? [];
+        const told = verdictLists.get(name, [before, without], () =>
+          before.flatMap((verdict) => {
+            const index = route.verdicts.indexOf(verdict);
+            return index < 0 ? [verdict] : (without.verdicts[index] ?? []);
+          }),
+        );
+        verdicts[route.kind].set(route.key, told);
+      }
     }
 
     // The shared pools are there even with nothing to do: an Envoy that gets no answer never becomes ready.
@@ -127,7 +157,14 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
     const configs = [...byFleet]
       .sort(([a], [b]) => compare(a, b))
       .map(([name, loaded]): [FleetName, FleetConfig] => [name, fleets.of(name, loaded)]);
-    return { config: { fleets: new Map(configs) }, verdicts: { gateways: verdictsByGateway, httpRoutes } };
+    return {
+      config: { fleets: new Map(configs) },
+      verdicts: {
+        gateways: verdictsByGateway,
+        httpRoutes: verdicts.HTTPRoute,
+        grpcRoutes: verdicts.GRPCRoute,
+      },
+    };
   };
 }
 
@@ -135,7 +172,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
 interface OpenGateway {
   readonly served: ServedGateway;
   readonly target: AttachTarget;
-  readonly routes: RouteAtGateway[];
+  readonly routes: JudgedRoute[];
 }
 
 /**
@@ -149,9 +186,10 @@ function contentOf(object: { readonly metadata: ObjectMeta }): readonly [unknown
 
 /** What a route's step follows from. */
 interface StepInput {
+  readonly kind: RouteKind;
   /** Of the route. */
   readonly key: string;
-  readonly route: HTTPRoute;
+  readonly route: Route;
   readonly namespace: Namespace | undefined;
   readonly resolve: ResolveBackend;
   /** By the keys of Gateways. */
@@ -165,7 +203,7 @@ function stepOf(input: StepInput, previous: RouteStep | undefined): RouteStep {
   const unit =
     previous !== undefined && areSame(previous.unit.content, content)
       ? previous.unit
-      : { content, read: readRoute(route), translations: new Map() };
+      : { content, read: readOf(input), translations: new Map() };
   const found = unit.read.queries.map(resolve);
   const resolved = previous?.unit === unit && areSame(previous.resolved, found) ? previous.resolved : found;
   const judged = unit.read.gateways.flatMap((gateway): JudgedRoute[] => {
@@ -182,20 +220,51 @@ function stepOf(input: StepInput, previous: RouteStep | undefined): RouteStep {
   return { unit, resolved, judged, verdicts };
 }
 
+function readOf({ kind, route }: Pick<StepInput, "kind" | "route">): ReadRoute {
+  // The kind says which of the two it is; the objects themselves don't have to.
+  return kind === "HTTPRoute"
+    ? readHttpRoute(route as ObjectTypes["HTTPRoute"])
+    : readGrpcRoute(route as ObjectTypes["GRPCRoute"]);
+}
+
 function judge(
   unit: RouteUnit,
   resolved: Resolved,
   { key, gateway, target, namespace }: Pick<JudgedRoute, "key" | "gateway" | "target" | "namespace">,
 ): JudgedRoute {
-  const { parents, attachments } = attach(unit.read.route, target, namespace);
+  const { kind, route } = unit.read;
+  const { parents, attachments } = attach(unit.read, target, namespace);
   const translate = translator(unit, resolved);
   const translated = translate({ listenerPort: target.listeners[0]?.listener.port ?? 0 });
   const hosted = attachments.map(({ listener, hostnames }): HostedAt => {
     const place = { listenerPort: listener.listener.port };
-    return { listener, route: { id: key, translated: translate(place), hostnames } };
+    return { listener, route: { id: `${kind}/${key}`, translated: translate(place), hostnames } };
   });
   const verdicts = routeVerdicts(parents, translated);
-  return { key, gateway, target, namespace, resolved, attachments, hosted, translate, verdicts };
+  const isAccepted = translated.isUsable || translated.problems.length === 0;
+  const found = { kind, route, parents, attachments, hosted, translate, isAccepted, verdicts };
+  return { key, gateway, target, namespace, resolved, ...found };
+}
+
+/** A route at a Gateway without listeners at which a route of the other kind has its hostnames. */
+function withoutListeners(route: JudgedRoute, lost: readonly JudgedListener[]): JudgedRoute {
+  const isKept = ({ listener }: { readonly listener: JudgedListener }): boolean => !lost.includes(listener);
+  const problem: Problem = {
+    reason: reasons.HostnameConflict,
+    message: `An older ${route.kind === "HTTPRoute" ? "GRPCRoute" : "HTTPRoute"} has a hostname of this route at the listener: the two kinds can't share one.`,
+  };
+  const parents = route.parents.map((parent): ParentOutcome => {
+    const isLost = parent.listeners.length > 0 && parent.listeners.every((one) => lost.includes(one));
+    return isLost ? { ...parent, problem: parent.problem ?? problem } : parent;
+  });
+  const place = { listenerPort: route.target.listeners[0]?.listener.port ?? 0 };
+  return {
+    ...route,
+    parents,
+    attachments: route.attachments.filter(isKept),
+    hosted: route.hosted.filter(isKept),
+    verdicts: routeVerdicts(parents, route.translate(place)),
+  };
 }
 
 /** Translates a route for a place, or gives what was made of the same answers before. */
@@ -218,10 +287,11 @@ function translator(
 
 function countRoutes(
   listeners: readonly JudgedListener[],
-  routes: readonly RouteAtGateway[],
+  routes: readonly JudgedRoute[],
 ): readonly CountedListener[] {
   const counts = new Map<JudgedListener, number>();
-  for (const { attachments } of routes) {
+  for (const { attachments, isAccepted } of routes) {
+    if (!isAccepted) continue;
     for (const { listener } of attachments) counts.set(listener, (counts.get(listener) ?? 0) + 1);
   }
   return listeners.map((judged) => ({ judged, attachedRoutes: counts.get(judged) ?? 0 }));

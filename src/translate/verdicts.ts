@@ -6,6 +6,7 @@
  */
 import { reasons, types } from "../api/conditions.ts";
 import type { GatewayVerdict, ListenerVerdict, RouteVerdict } from "../model/envoy-config.ts";
+import type { RouteKind } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import { messageOf } from "../model/problem.ts";
 import type { Problem } from "../model/problem.ts";
@@ -69,23 +70,32 @@ function listenerVerdict(say: Say, { judged, attachedRoutes }: CountedListener):
   };
 }
 
+/** What a closed rule answers. */
+const closedAnswer = { HTTPRoute: "500", GRPCRoute: "UNAVAILABLE" } as const satisfies Record<
+  RouteKind,
+  string
+>;
+
 /** Verdicts of a route at one Gateway, one for each parentRef that names it. */
 export function routeVerdicts(
   parents: readonly ParentOutcome[],
   translated: TranslatedRoute,
 ): readonly RouteVerdict[] {
-  const { route, problems, isUsable, refProblems } = translated;
+  const { kind, route, problems, isUsable, refProblems } = translated;
   const say = about(route.metadata.generation);
   const [first] = problems;
   const closed =
     first === undefined
       ? undefined
-      : { reason: first.reason, message: `${messageOf(problems)} Requests get 500.` };
+      : { reason: first.reason, message: `${messageOf(problems)} Requests get ${closedAnswer[kind]}.` };
   const [firstRef] = refProblems;
   const unresolved =
     firstRef === undefined
       ? undefined
-      : { reason: firstRef.reason, message: `${messageOf(refProblems)} Its share of requests gets 500.` };
+      : {
+          reason: firstRef.reason,
+          message: `${messageOf(refProblems)} Its share of requests gets ${closedAnswer[kind]}.`,
+        };
   return parents.map(({ parentRef, problem }) => {
     const refusal = problem ?? (isUsable ? undefined : closed);
     const isPartial = refusal === undefined && closed !== undefined;

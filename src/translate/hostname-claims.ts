@@ -1,0 +1,34 @@
+/**
+ * HTTPRoutes and GRPCRoutes at one listener have no hostname in common: the older route has it, and the other one does not
+ * attach there. A hostname belongs to one kind of route, so that rules of two kinds never have to be ordered.
+ *
+ * Source: Gateway API, GRPCRouteSpec.hostnames.
+ */
+import { byAge } from "../model/order.ts";
+import { intersections } from "./hosts.ts";
+import type { RouteAtGateway } from "./fleets.ts";
+import type { JudgedListener } from "./listeners.ts";
+
+/** Routes of one Gateway that don't have the hostnames which they ask for, with the listeners where that is so. */
+export function lostListeners<R extends RouteAtGateway>(
+  routes: readonly R[],
+): ReadonlyMap<R, readonly JudgedListener[]> {
+  const lost = new Map<R, JudgedListener[]>();
+  // Almost always there is nothing to decide.
+  if (routes.every(({ kind }) => kind === routes[0]?.kind)) return lost;
+  const byListener = new Map<
+    JudgedListener,
+    { readonly route: R; readonly hostnames: readonly string[] }[]
+  >();
+  for (const route of routes.toSorted((a, b) => byAge(a.route, b.route))) {
+    for (const { listener, hostnames } of route.attachments) {
+      const holders = byListener.get(listener) ?? [];
+      const isLost = holders.some(
+        (holder) => holder.route.kind !== route.kind && intersections(holder.hostnames, hostnames).length > 0,
+      );
+      if (isLost) lost.set(route, [...(lost.get(route) ?? []), listener]);
+      else byListener.set(listener, [...holders, { route, hostnames }]);
+    }
+  }
+  return lost;
+}
