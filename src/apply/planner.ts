@@ -22,6 +22,7 @@ import {
   writtenKinds,
 } from "./diff.ts";
 import type { Change, Written } from "./diff.ts";
+import { inOrder, isUrgent } from "./order.ts";
 import { pauseMs } from "./pace.ts";
 import { parentsOf, planNoStatus, planStatus } from "./status.ts";
 
@@ -49,6 +50,8 @@ export interface ObjectWrite extends WriteBase {
   readonly change: ObjectChange;
   /** Least time since the object's last write, in ms; left out: none. */
   readonly pauseMs?: number;
+  /** See {@link isUrgent}. */
+  readonly isUrgent: boolean;
 }
 
 /** A write of a status. */
@@ -64,7 +67,7 @@ export interface StatusWrite extends WriteBase {
 export type PlannedWrite = ObjectWrite | StatusWrite;
 
 export interface Plan {
-  /** In the order in which they should begin. */
+  /** In the order in which they should begin; see {@link inOrder}. */
   readonly writes: ReadonlyMap<string, PlannedWrite>;
   readonly foreign: ReadonlyMap<ObjectKey, Problem>;
   /** How many objects nothing wants, and stay while a peer is unknown. */
@@ -197,26 +200,6 @@ export class Planner {
   }
 }
 
-/** What others wait for, first: peers for what is advertised, traffic for addresses. What people read comes last. */
-function inOrder(writes: ReadonlyMap<string, PlannedWrite>): ReadonlyMap<string, PlannedWrite> {
-  if (writes.size < 2) return writes;
-  return new Map([...writes].sort(([, a], [, b]) => rankOf(a) - rankOf(b)));
-}
-
-const first: readonly KindName[] = [
-  "ServiceAdvertisement",
-  "GatewayAdvertisement",
-  "Service",
-  "EndpointSlice",
-  "Endpoints",
-];
-
-function rankOf({ type, kind }: PlannedWrite): number {
-  if (type === "Status") return first.length + 1;
-  const rank = first.indexOf(kind);
-  return rank === -1 ? first.length : rank;
-}
-
 function storeOf({ home }: World, kind: KindName): ReadonlyMap<string, unknown> | undefined {
   return (home as Partial<Record<KindName, ReadonlyMap<string, unknown>>>)[kind];
 }
@@ -236,7 +219,15 @@ function writeOf(
   if (change.verb === "None") return undefined;
   const intent = intentOf(desired.object);
   const base = observed?.metadata.resourceVersion ?? "";
-  return { type: "Object", kind: desired.kind, intent, base, change, pauseMs: pauseMs(desired, observed) };
+  return {
+    type: "Object",
+    kind: desired.kind,
+    intent,
+    base,
+    change,
+    pauseMs: pauseMs(desired, observed),
+    isUrgent: isUrgent(desired.kind, desired.object),
+  };
 }
 
 function deletions(
@@ -247,7 +238,14 @@ function deletions(
   for (const [key, object] of unwanted) {
     const { uid = "", resourceVersion: base = "" } = object.metadata;
     const change = { verb: "Delete", kind, object } as const;
-    writes.set(key, { type: "Object", kind, intent: `delete ${uid}`, base, change });
+    writes.set(key, {
+      type: "Object",
+      kind,
+      intent: `delete ${uid}`,
+      base,
+      change,
+      isUrgent: isUrgent(kind, object),
+    });
   }
   return writes;
 }

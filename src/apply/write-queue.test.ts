@@ -111,6 +111,56 @@ describe("the queue of writes", () => {
   });
 });
 
+describe("the queue of writes, with urgent ones", () => {
+  /** A queue whose writes end when they are told to; gives what runs, in the order of its beginning. */
+  function startHeld(): { queue: WriteQueue<QueuedWrite>; running: Map<string, () => void> } {
+    const running = new Map<string, () => void>();
+    const queue = new WriteQueue<QueuedWrite>({
+      concurrency: 4,
+      timing: new Clock(),
+      write: (key) =>
+        new Promise((resolve) => {
+          running.set(key, () => {
+            running.delete(key);
+            resolve();
+          });
+        }),
+      failed: () => undefined,
+      contested: () => undefined,
+    });
+    ended.push(async () => {
+      const stopped = queue.stop();
+      for (let turn = 0; turn < 20; turn++) {
+        for (const end of running.values()) end();
+        await settled();
+      }
+      await stopped;
+    });
+    return { queue, running };
+  }
+
+  const some = (names: string, isUrgent: boolean): [string, QueuedWrite][] =>
+    names.split(" ").map((name) => [name, { intent: name, base: "", isUrgent }]);
+
+  afterEach(async () => {
+    for (const end of ended.splice(0)) await end();
+  });
+
+  it("writes the others one at a time while urgent ones run, and many at once when they have ended", async () => {
+    const { queue, running } = startHeld();
+    queue.set(new Map([...some("A B", true), ...some("c d e f g", false)]));
+    await settled();
+    expect([...running.keys()]).to.deep.equal(["A", "B", "c"]);
+    running.get("A")?.();
+    running.get("c")?.();
+    await settled();
+    expect([...running.keys()], "none of the others starves").to.deep.equal(["B", "d"]);
+    running.get("B")?.();
+    await settled();
+    expect([...running.keys()]).to.deep.equal(["d", "e", "f", "g"]);
+  });
+});
+
 describe("the pace of writes", () => {
   const advertisement = (...counts: number[]): DesiredObject => ({
     kind: "ServiceAdvertisement",

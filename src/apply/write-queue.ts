@@ -4,7 +4,8 @@
  *
  *     plan → set → [key → item] → at most N at once → written | failed: again after a growing, jittered pause
  *
- * p-queue limits how many run; order, repetition and waiting are decided here.
+ * p-queue limits how many run; order, repetition and waiting are decided here. While urgent writes run, the others go on one
+ * at a time: an API server that works on sixteen of them at once answers none soon.
  */
 import PQueue from "p-queue";
 import { UnavailableError } from "../model/errors.ts";
@@ -27,6 +28,8 @@ export interface QueuedWrite {
   readonly base: string;
   /** Least time since the last write of the key that asked for a pause, in ms. */
   readonly pauseMs?: number;
+  /** Traffic or a peer waits for it. */
+  readonly isUrgent?: boolean;
 }
 
 export interface WriteQueueOptions<T extends QueuedWrite> {
@@ -61,7 +64,8 @@ interface Flips {
 
 export class WriteQueue<T extends QueuedWrite> {
   readonly #options: WriteQueueOptions<T>;
-  readonly #queue: PQueue;
+  readonly #urgent: PQueue;
+  readonly #others: PQueue;
   readonly #entries = new Map<string, Entry<T>>();
   readonly #flips = new Map<string, Flips>();
   /** When keys were written last that asked for a pause. */
@@ -70,7 +74,12 @@ export class WriteQueue<T extends QueuedWrite> {
 
   constructor(options: WriteQueueOptions<T>) {
     this.#options = options;
-    this.#queue = new PQueue({ concurrency: options.concurrency });
+    const { concurrency } = options;
+    this.#urgent = new PQueue({ concurrency });
+    this.#others = new PQueue({ concurrency });
+    this.#urgent.addEventListener("idle", () => {
+      this.#others.concurrency = concurrency;
+    });
   }
 
   /** How many keys wait for a write, or for its effect. */
@@ -94,8 +103,8 @@ export class WriteQueue<T extends QueuedWrite> {
   async stop(): Promise<void> {
     this.set(new Map());
     this.#isStopped = true;
-    this.#queue.clear();
-    await this.#queue.onIdle();
+    for (const queue of [this.#urgent, this.#others]) queue.clear();
+    await Promise.all([this.#urgent.onIdle(), this.#others.onIdle()]);
   }
 
   #want(key: string, item: T): void {
@@ -139,7 +148,9 @@ export class WriteQueue<T extends QueuedWrite> {
 
   #enqueue(key: string, entry: Entry<T>): void {
     entry.isRunning = true;
-    void this.#queue.add(() => this.#run(key, entry));
+    const isUrgent = entry.item?.isUrgent === true;
+    if (isUrgent) this.#others.concurrency = 1;
+    void (isUrgent ? this.#urgent : this.#others).add(() => this.#run(key, entry));
   }
 
   async #run(key: string, entry: Entry<T>): Promise<void> {
