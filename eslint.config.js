@@ -65,7 +65,7 @@ export default tseslint.config(
     rules: pure,
   },
   {
-    files: ["**/*.test.ts", "e2e/**", "bench/**"],
+    files: ["**/*.test.ts", "conformance/**", "e2e/**", "bench/**"],
     rules: {
       "@typescript-eslint/no-unused-expressions": "off",
       "@typescript-eslint/no-non-null-assertion": "off",

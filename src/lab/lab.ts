@@ -10,7 +10,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { UsageError } from "../model/errors.ts";
 import type { ClusterAddresses } from "./address-plan.ts";
-import { binaryNames, obtainBinaries, type BinaryName } from "./binaries/binaries.ts";
+import { labBinaryNames, obtainBinaries, type LabBinaryName } from "./binaries/binaries.ts";
 import { parseCounters, parseInterfaces, type CountedCluster, type LabCounters } from "./counters.ts";
 import { asClient, enter, enteringCommand, type EnterOptions, type ProgramResult } from "./enter.ts";
 import { checkHost } from "./host-check.ts";
@@ -110,7 +110,7 @@ export class Lab {
   }
 
   /** Path of a program of the lab. */
-  program(name: BinaryName): string {
+  program(name: LabBinaryName): string {
     return join(this.#plan.cacheDir, name);
   }
 
@@ -209,7 +209,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   const ids = checkedIds(options.clusters);
   checkHost();
   checkImages(options.imagesFile);
-  const binaries = await obtainBinaries(binaryNames, { progress: say, signal: options.signal });
+  const binaries = await obtainBinaries(labBinaryNames, { progress: say, signal: options.signal });
   return await withRunDirLock(runDir, async () => {
     const before = readState(runDir);
     if (before !== undefined && isRunning(before.process)) {

@@ -6,7 +6,7 @@ import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { UsageError } from "../model/errors.ts";
 import { clusterAddresses, MAX_CLUSTERS } from "./address-plan.ts";
-import type { BinaryName } from "./binaries/binaries.ts";
+import type { LabBinaryName } from "./binaries/binaries.ts";
 import { labFiles, type ClusterPlan, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
 
 /** The part of a lab's options that makes its plan. */
@@ -46,7 +46,7 @@ export function makePlan(from: {
   runDir: string;
   ids: readonly string[];
   ports: readonly number[];
-  binaries: Readonly<Record<BinaryName, string>>;
+  binaries: Readonly<Record<LabBinaryName, string>>;
   options: PlanOptions;
 }): LabPlan {
   const { runDir, ids, ports, binaries, options } = from;
@@ -85,7 +85,7 @@ export function makePlan(from: {
 /** Writes the plan, and a folder of programs by their plain names: for PATH, and for node agents. */
 export async function writePlan(
   plan: LabPlan,
-  binaries: Readonly<Record<BinaryName, string>>,
+  binaries: Readonly<Record<LabBinaryName, string>>,
 ): Promise<void> {
   await mkdir(labFiles(plan.runDir).logDir, { recursive: true });
   await mkdir(plan.cacheDir, { recursive: true });

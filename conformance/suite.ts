@@ -1,0 +1,144 @@
+/**
+ * Runs Gateway API's conformance suite, as it is published, in a cluster of a lab: inside of the lab's network, as a Pod would,
+ * so that the Gateways' ClusterIPs are addresses that it reaches.
+ *
+ *     suite program ──(kubeconfig, from inside)──> API server      suite program ──> Gateways ──> echo-basic
+ */
+import { spawn } from "node:child_process";
+import { createWriteStream } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Lab, LabCluster } from "../src/lab/lab.ts";
+import type { Kubectl } from "../src/lab/kubectl.ts";
+import { gatewayClassName } from "../src/model/names.ts";
+import { SuiteOutput, type TestResult } from "./suite-output.ts";
+
+/** What of the suite is to run. */
+export interface SuiteOptions {
+  /** Path of the suite's program. */
+  readonly program: string;
+  readonly profiles: readonly string[];
+  /** Short names of tests, whatever features the GatewayClass says; empty: those of all features that it says. */
+  readonly only: readonly string[];
+  /** Where the report goes. */
+  readonly report: string;
+  /** Where all that the suite prints goes. */
+  readonly log: string;
+  /** Of package.json. */
+  readonly version: string;
+  readonly onTest: (result: TestResult) => void;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a run of the suite gave. */
+export interface SuiteResult {
+  readonly tests: readonly TestResult[];
+  /** The suite's exit code: not 0 if a test or the set-up failed. */
+  readonly code: number;
+  /** What was printed outside of tests. */
+  readonly setUpLines: readonly string[];
+}
+
+/** Features that no GatewayClass can have: of service meshes, which the suite would deploy its own backends for. */
+const notOfGateways = ["Mesh"];
+
+/** The suite's arguments. */
+export function suiteArguments(options: SuiteOptions, lab: Pick<LabCluster, "addresses">): string[] {
+  const only = options.only.map((name) => name.replaceAll(/[^\w]/g, "\\$&")).join("|");
+  const flags: Record<string, string> = {
+    "gateway-class": gatewayClassName,
+    "conformance-profiles": options.profiles.join(","),
+    "report-output": options.report,
+    organization: "mc-wan",
+    project: "mc-wan",
+    url: "https://github.com/l7mp/mc-wan",
+    version: `v${options.version}`,
+    contact: "https://github.com/l7mp/mc-wan/issues",
+    // The lab ends, or the next run goes on with what stands.
+    "cleanup-base-resources": "false",
+    ...staticAddresses(lab),
+    ...(only === "" ? {} : { "all-features": "true", "exempt-features": notOfGateways.join(",") }),
+  };
+  return [
+    // Each result as soon as it is there; otherwise the results of all tests come when the last one has ended.
+    "-test.v=test2json",
+    ...(only === "" ? [] : ["-test.run", `^TestConformance$/^(${only})$`]),
+    ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`),
+  ];
+}
+
+/** For the test of static addresses: a ClusterIP that nobody else asks for, and one that is in no range of the cluster. */
+function staticAddresses({ addresses }: Pick<LabCluster, "addresses">): Record<string, string> {
+  const services = addresses.serviceCIDR.replace(/\.0\/20$/, "");
+  return { "usable-address": `${services}.200`, "unusable-address": "192.0.2.1" };
+}
+
+/** Runs the suite to its end. Rejects only when it can't be started. */
+export async function runSuite(lab: Lab, cluster: LabCluster, options: SuiteOptions): Promise<SuiteResult> {
+  const words = lab.clientCommand(cluster.id, [options.program, ...suiteArguments(options, cluster)]);
+  const [program = "", ...args] = words;
+  const child = spawn(program, args, {
+    env: { ...process.env, KUBECONFIG: lab.insideKubeconfig },
+    stdio: ["ignore", "pipe", "pipe"],
+    signal: options.signal,
+  });
+  const log = createWriteStream(options.log);
+  const output = new SuiteOutput();
+  const tests: TestResult[] = [];
+  const take = (line: string): void => {
+    log.write(`${line}\n`);
+    const ended = output.take(line);
+    if (ended === undefined) return;
+    tests.push(ended);
+    options.onTest(ended);
+  };
+  createInterface(child.stdout).on("line", take);
+  createInterface(child.stderr).on("line", take);
+  const code = await new Promise<number>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (exitCode) => {
+      resolve(exitCode ?? 1);
+    });
+  });
+  await new Promise<void>((resolve) => log.end(resolve));
+  return { tests, code, setUpLines: output.setUpLines };
+}
+
+/** The backends that read a certificate once, when they start, and the Secrets that they have it from. */
+const certificateReaders = [
+  {
+    namespace: "gateway-conformance-infra",
+    deployments: ["tls-backend", "tls-backend-2", "tcp-backend"],
+    secrets: ["tls-checks-certificate", "tls-passthrough-checks-certificate"],
+  },
+  {
+    namespace: "gateway-conformance-app-backend",
+    deployments: ["tls-backend"],
+    secrets: ["tls-passthrough-checks-certificate"],
+  },
+];
+
+/**
+ * Removes what an earlier run left and the suite makes anew: each run has its own certificates, and backends that run already
+ * would go on with the old ones.
+ */
+export async function forgetCertificates(kubectl: Kubectl, { context }: LabCluster): Promise<void> {
+  await Promise.all(
+    certificateReaders.map(async ({ namespace, deployments, secrets }) => {
+      const names = [
+        ...deployments.map((name) => `deployment/${name}`),
+        ...secrets.map((name) => `secret/${name}`),
+      ];
+      await kubectl.run(context, ["delete", "-n", namespace, "--ignore-not-found", "--wait=false", ...names]);
+      await kubectl.run(context, [
+        "wait",
+        "-n",
+        namespace,
+        "--for=delete",
+        "pod",
+        "--timeout=60s",
+        "-l",
+        `app in (${deployments.join(",")})`,
+      ]);
+    }),
+  );
+}
