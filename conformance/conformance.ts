@@ -143,7 +143,13 @@ function showTest({ name, outcome, seconds: took, failedSubtests, lines }: TestR
   progress(`${outcome.toUpperCase().padEnd(7)} ${name} (${took.toFixed(1)} s)`);
   if (outcome !== "failed") return;
   for (const subtest of failedSubtests) process.stderr.write(`            failed: ${subtest}\n`);
-  for (const line of lines.slice(-25)) process.stderr.write(`            ${line.trim()}\n`);
+  for (const line of withoutRepeats(lines).slice(-25)) process.stderr.write(`            ${line.trim()}\n`);
+}
+
+/** The suite says while it waits what it waits for, ten times a second: each thing once, where it was said last. */
+function withoutRepeats(lines: readonly string[]): string[] {
+  const bare = lines.map((line) => line.replace(/ \d{4}-\d\d-\d\dT[\d:.]+Z:/, ""));
+  return bare.filter((line, index) => bare.lastIndexOf(line) === index);
 }
 
 async function showResult(options: Options, { tests, code, setUpLines }: SuiteResult): Promise<number> {
