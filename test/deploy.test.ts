@@ -38,6 +38,8 @@ const withStatus: readonly KindName[] = [
   "Gateway",
   "HTTPRoute",
   "GRPCRoute",
+  "TLSRoute",
+  "BackendTLSPolicy",
   "ServiceExport",
   "McsServiceImport",
   "WANPolicy",
@@ -124,9 +126,9 @@ describe("deploy and examples on a real API server", function () {
     expect(await refused(controller, accesses)).to.deep.equal([]);
   });
 
-  it("lets the controller read Secrets and hold the Lease in its own namespace, and only there", async () => {
+  it("lets the controller read Secrets by name and hold the Lease in its own namespace, and only there", async () => {
     const own = [
-      ...["get", "list", "watch"].map((verb) => ({ group: "", resource: "secrets", verb })),
+      { group: "", resource: "secrets", verb: "get" },
       ...["get", "create", "update", "patch"].map((verb) => ({
         group: "coordination.k8s.io",
         resource: "leases",
@@ -147,6 +149,23 @@ describe("deploy and examples on a real API server", function () {
         ),
       ).to.have.length(own.length);
     }
+  });
+
+  it("lets the controller look for certificates everywhere, by a binding that can be taken away", async () => {
+    const accesses = ["secrets", "configmaps"].flatMap((resource) =>
+      ["list", "watch"].map((verb) => ({ group: "", resource, verb, namespace: "default" })),
+    );
+    expect(await refused(controller, accesses)).to.deep.equal([]);
+    const others = ["get", "create", "patch", "update", "delete"].map((verb) => ({
+      group: "",
+      resource: "secrets",
+      verb,
+      namespace: "default",
+    }));
+    expect(await refused(controller, others)).to.deep.equal(others.map(said));
+    await run("delete", "clusterrolebinding", "mc-wan-certificates");
+    expect(await refused(controller, accesses)).to.deep.equal(accesses.map(said));
+    await run("apply", "--server-side", "-k", join(root, "deploy"));
   });
 
   it("keeps the controller from what belongs to others", async () => {

@@ -2,12 +2,14 @@
  * Every kind of object that mc-wan reads or writes: its API coordinates and its TypeScript type.
  *
  * The key is unambiguous where two groups share a kind: `McsServiceImport` (multicluster.x-k8s.io) and
- * `ServiceImport` (ours, L7).
+ * `ServiceImport` (ours, L7); and where one kind is read for two ends: `Secret` (a peer's kubeconfig) and `TlsSecret`.
  */
+import type { IBackendTLSPolicy } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/BackendTLSPolicy";
 import type { IGateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import type { IGatewayClass } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GatewayClass";
 import type { IGRPCRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute";
 import type { IHTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+import type { ITLSRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute";
 import type { IReferenceGrant } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant";
 import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
 import type { IEndpointSlice } from "kubernetes-models/discovery.k8s.io/v1/EndpointSlice";
@@ -26,6 +28,7 @@ import type { ServiceAdvertisement } from "../api/service-advertisement.ts";
 import type { ServiceImport } from "../api/service-import.ts";
 import type { WANPolicy } from "../api/wan-policy.ts";
 import type { Kube, ObjectMeta } from "./kube-object.ts";
+import type { AuthorityConfigMap, TlsSecret } from "./tls-objects.ts";
 
 /** Where a kind lives in the API. */
 export interface KindInfo {
@@ -62,6 +65,8 @@ export const kinds = {
   Endpoints: of("v1", "Endpoints", inNamespace("endpoints")),
   Pod: of("v1", "Pod", inNamespace("pods")),
   Secret: of("v1", "Secret", inNamespace("secrets")),
+  TlsSecret: of("v1", "Secret", inNamespace("secrets")),
+  ConfigMap: of("v1", "ConfigMap", inNamespace("configmaps")),
   EndpointSlice: of("discovery.k8s.io/v1", "EndpointSlice", inNamespace("endpointslices")),
   Deployment: of("apps/v1", "Deployment", inNamespace("deployments")),
   PodDisruptionBudget: of("policy/v1", "PodDisruptionBudget", inNamespace("poddisruptionbudgets")),
@@ -74,6 +79,8 @@ export const kinds = {
   Gateway: of(gatewayApi, "Gateway", inNamespace("gateways")),
   HTTPRoute: of(gatewayApi, "HTTPRoute", inNamespace("httproutes")),
   GRPCRoute: of(gatewayApi, "GRPCRoute", inNamespace("grpcroutes")),
+  TLSRoute: of(gatewayApi, "TLSRoute", inNamespace("tlsroutes")),
+  BackendTLSPolicy: of(gatewayApi, "BackendTLSPolicy", inNamespace("backendtlspolicies")),
   ReferenceGrant: of("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", inNamespace("referencegrants")),
   ServiceExport: of("multicluster.x-k8s.io/v1beta1", "ServiceExport", inNamespace("serviceexports")),
   McsServiceImport: of("multicluster.x-k8s.io/v1beta1", "ServiceImport", inNamespace("serviceimports")),
@@ -108,6 +115,10 @@ export interface ObjectTypes {
   /** Only Pods of our gateways. */
   Pod: Kube<IPod>;
   Secret: Kube<ISecret>;
+  /** Of type kubernetes.io/tls: certificates of Gateways. */
+  TlsSecret: TlsSecret;
+  /** Only authorities. */
+  ConfigMap: AuthorityConfigMap;
   EndpointSlice: Kube<IEndpointSlice>;
   Deployment: Kube<IDeployment>;
   PodDisruptionBudget: Kube<IPodDisruptionBudget>;
@@ -116,6 +127,8 @@ export interface ObjectTypes {
   Gateway: Kube<IGateway>;
   HTTPRoute: Kube<IHTTPRoute>;
   GRPCRoute: Kube<IGRPCRoute>;
+  TLSRoute: Kube<ITLSRoute>;
+  BackendTLSPolicy: Kube<IBackendTLSPolicy>;
   ReferenceGrant: Kube<IReferenceGrant>;
   ServiceExport: ServiceExport;
   McsServiceImport: McsServiceImport;

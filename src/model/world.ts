@@ -18,7 +18,8 @@ export type Store<T> = ReadonlyMap<string, T>;
 
 /**
  * Kinds that are watched in the home cluster. Pods: only those labelled as our gateways. Secrets: only peers' Secrets in
- * `mc-wan-system` and never their data (observe keeps that to itself). CustomResourceDefinitions: only
+ * `mc-wan-system` and never their data (observe keeps that to itself). TlsSecrets: those of type kubernetes.io/tls, of
+ * these certificate and key. ConfigMaps: only the authorities under `ca.crt`. CustomResourceDefinitions: only
  * `wanpolicies.mc-wan.l7mp.io`, the owner of what has no other. Endpoints, ServiceAccounts, Deployments and
  * PodDisruptionBudgets: only those labelled managed-by mc-wan. EndpointSlices and Services: all. Nodes: only their pod
  * ranges. ServiceCIDRs: none before Kubernetes 1.33.
@@ -39,6 +40,10 @@ export const homeKinds = [
   "Gateway",
   "HTTPRoute",
   "GRPCRoute",
+  "TLSRoute",
+  "BackendTLSPolicy",
+  "TlsSecret",
+  "ConfigMap",
   "ReferenceGrant",
   "ServiceExport",
   "McsServiceImport",

@@ -20,6 +20,9 @@ export interface WatchedKind {
   readonly selection: Selection;
   /** The kind need not exist. */
   readonly isOptional?: boolean;
+  /** See ReflectorOptions. */
+  readonly mayBeForbidden?: boolean;
+  readonly pageSize?: number;
   /** What is kept of each object; see ReflectorOptions. */
   readonly project?: (object: KubeObject) => KubeObject;
 }
@@ -94,7 +97,7 @@ export class ClusterWatch {
     return [...this.#failures.values()].sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
-  #reflector({ name, selection, isOptional, project }: WatchedKind): Reflector {
+  #reflector({ name, selection, isOptional, ...how }: WatchedKind): Reflector {
     const { cluster, reader, timing, metrics, changed } = this.#options;
     const log = this.#options.log.child({ cluster, kind: name });
     const labels = { cluster, kind: name };
@@ -104,7 +107,7 @@ export class ClusterWatch {
       reader,
       timing,
       isOptional: isOptional ?? false,
-      ...(project && { project }),
+      ...how,
       events: {
         changed: () => {
           metrics.set("mcwan_kinds_synced", { cluster }, this.#reflectors.size - this.unsynced.length);

@@ -19,7 +19,7 @@ import type { KubeReader, Selection } from "./kube-reader.ts";
 import { isUnchanged, mergeList, readObject, readWatchLine } from "./watch-event.ts";
 import type { RelistReason, WatchStep } from "./watch-event.ts";
 
-const pageSize = 500;
+const defaultPageSize = 500;
 const backOff = { firstMs: 200, longestMs: 3000 };
 /** A watch that lived this long ends a row of failures. */
 const healthyWatchMs = 5000;
@@ -48,6 +48,10 @@ export interface ReflectorOptions {
   readonly events: ReflectorEvents;
   /** A 404 for the whole kind counts as an empty list: its CRD need not be installed. */
   readonly isOptional?: boolean;
+  /** So does a 403: who doesn't want it read gives no right to it. */
+  readonly mayBeForbidden?: boolean;
+  /** Most objects in a page: fewer where they are large and little of them is kept. */
+  readonly pageSize?: number;
   /** What is kept of each object. Takes metadata.resourceVersion away: a change of what is not kept is none. */
   readonly project?: (object: KubeObject) => KubeObject;
 }
@@ -131,14 +135,12 @@ export class Reflector {
   }
 
   async #list(signal: AbortSignal): Promise<void> {
-    const { kind, isOptional, project } = this.#options;
     try {
-      const { items, resourceVersion } = await this.#pages(signal);
+      const { objects, resourceVersion } = await this.#pages(signal);
       this.#checkAge(resourceVersion);
-      const objects = items.map((item) => readObject(item, kind)).filter((object) => object !== undefined);
-      this.#replace(project === undefined ? objects : objects.map(project), resourceVersion);
+      this.#replace(objects, resourceVersion);
     } catch (error) {
-      if (isOptional === true && !this.#isSynced && error instanceof RefusedError && error.status === 404) {
+      if (!this.#isSynced && error instanceof RefusedError && this.#isAllowedToBeAbsent(error)) {
         this.#isSynced = true;
         this.#options.events.changed();
       }
@@ -146,10 +148,22 @@ export class Reflector {
     }
   }
 
+  #isAllowedToBeAbsent({ status }: RefusedError): boolean {
+    const { isOptional, mayBeForbidden } = this.#options;
+    return (status === 404 && isOptional === true) || (status === 403 && mayBeForbidden === true);
+  }
+
+  /** What is kept of the objects of a page; the page itself is given up at once. */
+  #read(items: readonly unknown[]): KubeObject[] {
+    const { kind, project } = this.#options;
+    const objects = items.map((item) => readObject(item, kind)).filter((object) => object !== undefined);
+    return project === undefined ? objects : objects.map(project);
+  }
+
   /** All pages, or one page of everything if the first page's version expires before the last page. */
-  async #pages(signal: AbortSignal): Promise<{ items: unknown[]; resourceVersion: string }> {
-    const { kind, selection, reader } = this.#options;
-    const items: unknown[] = [];
+  async #pages(signal: AbortSignal): Promise<{ objects: KubeObject[]; resourceVersion: string }> {
+    const { kind, selection, reader, pageSize = defaultPageSize } = this.#options;
+    const objects: KubeObject[] = [];
     let next: string | undefined;
     do {
       try {
@@ -159,13 +173,13 @@ export class Reflector {
           signal,
           ...(next !== undefined && { continue: next }),
         });
-        items.push(...page.items);
+        objects.push(...this.#read(page.items));
         next = page.continue;
-        if (next === undefined) return { items, resourceVersion: page.resourceVersion };
+        if (next === undefined) return { objects, resourceVersion: page.resourceVersion };
       } catch (error) {
         if (next === undefined || !(error instanceof RefusedError) || error.status !== 410) throw error;
         const page = await reader.list(kind, { ...selection, signal });
-        return { items: [...page.items], resourceVersion: page.resourceVersion };
+        return { objects: this.#read(page.items), resourceVersion: page.resourceVersion };
       }
     } while (!signal.aborted);
     throw new UnavailableError(`list ${kind.plural} was ended`);

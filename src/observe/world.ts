@@ -5,6 +5,7 @@
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { clusterIdProperty, labels, ownerCrd } from "../model/names.ts";
+import { authorityConfigMapOf, tlsSecretOf, tlsSecretType } from "../model/tls-objects.ts";
 import { homeKinds } from "../model/world.ts";
 import type { ClusterId, HomeKind, HomeObjects, Peer, Settings, Store, World } from "../model/world.ts";
 import type { WatchedKind } from "./cluster-watch.ts";
@@ -20,17 +21,34 @@ const selections: Partial<Record<HomeKind, WatchedKind["selection"]>> = {
   Deployment: ours,
   PodDisruptionBudget: ours,
   CustomResourceDefinition: { fields: `metadata.name=${ownerCrd}` },
+  TlsSecret: { fields: `type=${tlsSecretType}` },
 };
 
 /** A flag can stand for ClusterProperty; Kubernetes before 1.33 has no ServiceCIDR; not everyone installs all of Gateway API. */
-const optionalKinds: ReadonlySet<HomeKind> = new Set(["ClusterProperty", "ServiceCIDR", "GRPCRoute"]);
+const optionalKinds: ReadonlySet<HomeKind> = new Set([
+  "ClusterProperty",
+  "ServiceCIDR",
+  "GRPCRoute",
+  "TLSRoute",
+  "BackendTLSPolicy",
+]);
+
+/** Others' objects, of which little is kept; who wants no TLS at Gateways need not let them be read. */
+const ofCertificates: Partial<WatchedKind> = { mayBeForbidden: true, pageSize: 50 };
+
+/** How else kinds are followed than as a whole. */
+const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
+  Node: { project: podRangesOf },
+  TlsSecret: { ...ofCertificates, project: tlsSecretOf },
+  ConfigMap: { ...ofCertificates, project: authorityConfigMapOf },
+};
 
 /** The home kinds, as a ClusterWatch takes them. */
 export const watchedHomeKinds: readonly WatchedKind[] = homeKinds.map((name) => ({
   name,
   selection: selections[name] ?? {},
   isOptional: optionalKinds.has(name),
-  ...(name === "Node" && { project: podRangesOf }),
+  ...ways[name],
 }));
 
 /** What is kept of a Node: heartbeats in its status, every few seconds from every node, must make no new World. */

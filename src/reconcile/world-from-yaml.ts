@@ -4,6 +4,7 @@
  */
 import { kinds, type KindName } from "../model/kinds.ts";
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
+import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import {
   homeKinds,
   peerKinds,
@@ -49,11 +50,19 @@ export function kindOf(object: KubeObject): KindName {
   const group = (apiVersion: string): string =>
     apiVersion.includes("/") ? (apiVersion.split("/")[0] ?? "") : "";
   for (const [name, info] of Object.entries(kinds)) {
+    // Secrets of peers are in no World.
+    if (name === "Secret") continue;
     if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion))
       return name as KindName;
   }
   throw new Error(`${object.apiVersion} ${object.kind} is no kind of ours`);
 }
+
+/** What observe keeps of objects that it doesn't keep as a whole. */
+const keptOf: Partial<Record<KindName, (object: KubeObject) => KubeObject>> = {
+  TlsSecret: tlsSecretOf,
+  ConfigMap: authorityConfigMapOf,
+};
 
 function storesOf<K extends HomeKind>(
   names: readonly K[],
@@ -69,7 +78,7 @@ function storesOf<K extends HomeKind>(
     const store = stores[kind as K];
     const key = keyOf(object.metadata);
     if (store.has(key)) throw new Error(`${kind} ${key} stands twice`);
-    store.set(key, object);
+    store.set(key, keptOf[kind]?.(object) ?? object);
   }
   return stores;
 }

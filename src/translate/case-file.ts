@@ -19,6 +19,7 @@ import { kinds } from "../model/kinds.ts";
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
+import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import { homeKinds } from "../model/world.ts";
 import type { World } from "../model/world.ts";
 
@@ -55,12 +56,13 @@ export function buildCase(file: CaseFile): Case {
   const stores = new Map<KindName, Map<string, KubeObject>>(homeKinds.map((kind) => [kind, new Map()]));
   for (const object of file.objects) {
     const kind = (Object.keys(kinds) as KindName[]).find(
-      (name) => kinds[name].kind === object.kind && kinds[name].apiVersion === object.apiVersion,
+      (name) =>
+        stores.has(name) && kinds[name].kind === object.kind && kinds[name].apiVersion === object.apiVersion,
     );
     const store = kind === undefined ? undefined : stores.get(kind);
     if (store === undefined)
       throw new Error(`${object.apiVersion} ${object.kind} is not a kind of the home cluster`);
-    store.set(keyOf(object.metadata), object);
+    store.set(keyOf(object.metadata), keptOf(object));
   }
   const home = Object.fromEntries(stores) as unknown as World["home"];
   const gateways = file.gateways.map(({ gateway, ...rest }): ServedGateway => {
@@ -89,6 +91,12 @@ export function buildCase(file: CaseFile): Case {
       probes: [],
     },
   };
+}
+
+/** What observe keeps of objects that it doesn't keep as a whole. */
+function keptOf(object: KubeObject): KubeObject {
+  if (object.kind === "Secret") return tlsSecretOf(object);
+  return object.kind === "ConfigMap" ? authorityConfigMapOf(object) : object;
 }
 
 /** The whole result as YAML; what is in an Any is shown, not its bytes. */
