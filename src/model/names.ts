@@ -62,6 +62,8 @@ export const annotations = {
   defaultPolicy: `${group}/default`,
   /** On a ServiceExport: Direct or Gateway. */
   path: `${group}/path`,
+  /** On our ReferenceGrants: container ports of the egress pool by port of the service, `8080:20123,9090:24321`. */
+  egressPorts: `${group}/egress-ports`,
   /** On Gateways: keeps implementations from making them reachable from outside. */
   serviceType: "networking.istio.io/service-type",
 } as const;

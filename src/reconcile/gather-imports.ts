@@ -15,6 +15,7 @@ import type { Import } from "./import-side.ts";
 import { clusterName, membersOf, mergeExports, type Member, type Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
 import { carriageOf } from "./protocols.ts";
+import { grantName } from "./reference-grants.ts";
 import { pathOf } from "./shadow-services.ts";
 import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
 
@@ -170,6 +171,7 @@ export class ImportGatherer {
         dummies,
         path: pathOf(merged, rules?.spec.http !== undefined, choice),
         httpPorts: merged.ports.filter((port) => carriageOf(port) === "HTTP"),
+        grantKey: `${dummyNamespace}/${grantName(merged.service)}`,
         shadowKey: `${merged.service.namespace}/${shadowName(merged.service.name)}`,
       };
     });

@@ -40,6 +40,8 @@ export interface Import {
   readonly httpPorts: readonly AdvertisedPort[];
   /** `namespace/name` of the shadow Service and of the egress Gateway. */
   readonly shadowKey: string;
+  /** `namespace/name` of the ReferenceGrant that notes its container ports. */
+  readonly grantKey: string;
 }
 
 /** What an import meets in this cluster. */

@@ -15,6 +15,7 @@ import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { ImportedService, ReferableServices } from "./backend-refs.ts";
 import { dummyPortName, dummyServices } from "./dummy-services.ts";
+import { containerPortsOf, portsNote } from "./egress-ports.ts";
 import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyPods, type GatewayPod } from "./gateway-pods.ts";
 import type { Gathered } from "./gather-imports.ts";
@@ -23,12 +24,7 @@ import { overlaps, ownRanges } from "./own-ranges.ts";
 import { proxySlices, sliceName } from "./proxy-slices.ts";
 import { referenceGrants } from "./reference-grants.ts";
 import { isOurs } from "./owners.ts";
-import {
-  allocateContainerPorts,
-  clusterIPsOf,
-  standingContainerPort,
-  type PortRequest,
-} from "./shadow-services.ts";
+import { clusterIPsOf } from "./shadow-services.ts";
 import { probesOf, staleGateways } from "./stale-gateways.ts";
 import { wanBackends } from "./wan-backends.ts";
 import type { PolicySet } from "./wan-policies.ts";
@@ -69,7 +65,7 @@ export class Materialiser {
     const { imports } = pass.gathered;
     const ownAddresses = this.#once("own addresses", [world.home.Service], () => serviceAddresses(world));
     const directory = this.#directory(world, pass, ownAddresses);
-    const containerPorts = allocate(world, imports);
+    const containerPorts = containerPortsOf(world, imports);
     const pods = readyPods(world, egressPool, pass.zones);
     const byNamespace = Map.groupBy(imports, ({ service }) => service.namespace);
     const staleClusters = new Set(world.peers.filter(({ state }) => state === "Stale").map(({ id }) => id));
@@ -135,7 +131,7 @@ export class Materialiser {
         }),
       );
       sides.set(key, side);
-      dummySides.push([imported, this.#dummySide(imported, pass, directory)]);
+      dummySides.push([imported, this.#dummySide(imported, pass, { directory, ports })]);
     }
     const slices = this.#dummySlices(world, { sides, dummySides, directory, owner: pass.owner });
     const probes = probesOf(sides.values());
@@ -190,16 +186,24 @@ export class Materialiser {
   #dummySide(
     { key, service, merged, dummies }: Import,
     { policies, owner }: PassInput,
-    directory: GatewayDirectory,
+    {
+      directory,
+      ports,
+    }: { readonly directory: GatewayDirectory; readonly ports: ReadonlyMap<number, number> },
   ): DummySide {
-    return this.#dummies.get(key, [merged, dummies, policies, directory, owner], () => {
-      const { grants, objects } = referenceGrants(service, dummies.names, owner);
-      return {
-        objects: [...dummyServices(service, { names: dummies.names, policies }, owner), ...objects],
-        grants,
-        wanBackends: wanBackends(service, { merged, names: dummies.names }, directory),
-      };
-    });
+    const note = portsNote(ports);
+    return this.#dummies.get(
+      key,
+      [merged, dummies, policies, directory, owner, ...Object.values(note)],
+      () => {
+        const { grants, objects } = referenceGrants(service, dummies.names, { owner, annotations: note });
+        return {
+          objects: [...dummyServices(service, { names: dummies.names, policies }, owner), ...objects],
+          grants,
+          wanBackends: wanBackends(service, { merged, names: dummies.names }, directory),
+        };
+      },
+    );
   }
 
   #dummySlices(
@@ -274,21 +278,6 @@ function serviceAddresses(world: World): Map<string, string> {
   for (const [key, service] of world.home.Service)
     for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
   return addresses;
-}
-
-function allocate(world: World, imports: readonly Import[]): ReadonlyMap<string, number> {
-  const requests: PortRequest[] = [];
-  for (const { key, shadowKey, httpPorts, path, merged } of imports) {
-    if (merged.type === "Headless") continue;
-    const found = world.home.Service.get(shadowKey);
-    const shadow = found !== undefined && isOurs(found) ? found : undefined;
-    for (const { port } of httpPorts) {
-      const standing = standingContainerPort(shadow, port);
-      // A shadow that is about to become Direct keeps its egress side for one pass: slices move first.
-      if (path === "Gateway" || standing !== undefined) requests.push({ key: `${key}:${port}`, standing });
-    }
-  }
-  return allocateContainerPorts(requests);
 }
 
 /** Egress Pods at a container port: those known to listen, and those of which nothing is known but that stand there already. */

@@ -12,24 +12,31 @@ import { desired, metadataOf, typeOf } from "./owners.ts";
 /** Gateway API allows so many `to` in one grant. */
 const maxTo = 16;
 
+/** Name of a service's first grant, or of a further one. With a hash always: a service's and a namespace's name could run together. */
+export const grantName = ({ name, namespace }: ServiceRef, ...part: readonly string[]): string =>
+  hashedName(name, namespace, ...part);
+
 /** The grants for one service's dummies. */
 export function referenceGrants(
   service: ServiceRef,
   names: DummyNames,
-  owner: OwnerReference | undefined,
+  around: {
+    readonly owner: OwnerReference | undefined;
+    /** Of the first grant. */
+    readonly annotations: Readonly<Record<string, string>>;
+  },
 ): { readonly objects: readonly DesiredObject[]; readonly grants: readonly ObjectTypes["ReferenceGrant"][] } {
   const all = [...names.values()];
   const grants: ObjectTypes["ReferenceGrant"][] = [];
   for (let start = 0; start < all.length; start += maxTo) {
-    const part = start === 0 ? [] : [String(start / maxTo + 1)];
     grants.push({
       ...typeOf("ReferenceGrant"),
-      // With a hash always: a service's and a namespace's name could run together.
       metadata: metadataOf({
         namespace: dummyNamespace,
-        name: hashedName(service.name, service.namespace, ...part),
+        name: start === 0 ? grantName(service) : grantName(service, String(start / maxTo + 1)),
         cause: service,
-        owner,
+        owner: around.owner,
+        ...(start === 0 ? { annotations: around.annotations } : {}),
       }),
       spec: {
         from: routeKinds.map((kind) => ({

@@ -1,11 +1,10 @@
 /**
- * Shadow Services `<svc>-clusterset`: which way their traffic goes, which container ports of the egress pool carry it,
- * and the Service itself.
+ * Shadow Services `<svc>-clusterset`: which way their traffic goes, and the Service itself. Which container ports of the
+ * egress pool carry it is in egress-ports.ts.
  *
  *     Direct:   client → kube-proxy → ingress gateways of the exporting clusters, at the policy's port
  *     Gateway:  client → kube-proxy → egress gateway (container port) → ingress gateways
  */
-import { createHash } from "node:crypto";
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
@@ -20,9 +19,10 @@ import type { PolicyChoice } from "./wan-policies.ts";
 export type Path = "Direct" | "Gateway";
 
 /** Container ports of the egress pool. */
-const egressPorts = { first: 20000, count: 10000 } as const;
+export const egressPorts = { first: 20000, count: 10000 } as const;
 
-const isEgressPort = (port: unknown): port is number =>
+/** Whether a value is one of them. */
+export const isEgressPort = (port: unknown): port is number =>
   typeof port === "number" && port >= egressPorts.first && port < egressPorts.first + egressPorts.count;
 
 /** The path of an import: Direct only where nothing of a request has to be looked at, and unless the oldest export says otherwise. */
@@ -47,36 +47,6 @@ export function standingContainerPort(
     (known) => known.port === port && (known.protocol ?? "TCP") === "TCP",
   )?.targetPort;
   return isEgressPort(target) ? target : undefined;
-}
-
-/** An imported port that needs a container port. */
-export interface PortRequest {
-  /** `namespace/service:port`. */
-  readonly key: string;
-  /** What the shadow that stands has as targetPort. */
-  readonly standing: number | undefined;
-}
-
-/**
- * Container ports by request key. What stands is kept; others start from the hash of their key, so that they hardly ever
- * depend on each other. Requests come in the order of their keys. A request beyond the 10,000th is left out.
- */
-export function allocateContainerPorts(requests: readonly PortRequest[]): ReadonlyMap<string, number> {
-  const ports = new Map<string, number>();
-  const used = new Set<number>();
-  for (const { key, standing } of requests) {
-    if (standing === undefined || used.has(standing)) continue;
-    ports.set(key, standing);
-    used.add(standing);
-  }
-  for (const { key } of requests) {
-    if (ports.has(key) || used.size >= egressPorts.count) continue;
-    let offset = createHash("sha256").update(key).digest().readUInt32BE() % egressPorts.count;
-    while (used.has(egressPorts.first + offset)) offset = (offset + 1) % egressPorts.count;
-    ports.set(key, egressPorts.first + offset);
-    used.add(egressPorts.first + offset);
-  }
-  return ports;
 }
 
 /** What a shadow Service is made of. */
