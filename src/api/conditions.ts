@@ -105,6 +105,10 @@ export const reasons = {
   /** A port whose protocol is not carried (UDP, SCTP); in Gateway API a listener or backend of a protocol that we do not speak. */
   UnsupportedProtocol: "UnsupportedProtocol",
   Supported: "Supported",
+  /** A service has more ports than can be told to peers or carried. */
+  TooManyPorts: "TooManyPorts",
+  /** A headless service has more endpoints than peers can be told. */
+  TooManyEndpoints: "TooManyEndpoints",
 
   // L7 ServiceImport.
   /** No cluster exports the service. */

@@ -42,11 +42,18 @@ export function endpointsOf(slices: readonly EndpointSlice[]): AdvertisedEndpoin
   return [...byAddress].sort(([a], [b]) => compare(a, b)).map(([, endpoint]) => endpoint);
 }
 
-/** How many are ready in each zone, sorted by zone; zones with none are left out. */
+/** Schema of the ServiceAdvertisement. */
+const maxZones = 256;
+
+/** How many are ready in each zone, sorted by zone; zones with none are left out, those beyond 256 have no name. */
 export function readyByZone(endpoints: readonly AdvertisedEndpoint[]): ReadyBackends[] {
   const counts = new Map<string, number>();
   for (const { ready, zone = "" } of endpoints) {
     if (ready) counts.set(zone, (counts.get(zone) ?? 0) + 1);
   }
-  return [...counts].sort(([a], [b]) => compare(a, b)).map(([zone, count]) => ({ zone, count }));
+  const all = [...counts].sort(([a], [b]) => compare(a, b)).map(([zone, count]) => ({ zone, count }));
+  if (all.length <= maxZones) return all;
+  // Without a name they still count: peers weigh by all of them together.
+  const rest = all.slice(maxZones - 1).reduce((sum, { count }) => sum + count, counts.get("") ?? 0);
+  return [{ zone: "", count: rest }, ...all.slice(0, maxZones - 1).filter(({ zone }) => zone !== "")];
 }

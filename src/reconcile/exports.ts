@@ -10,6 +10,7 @@ import type { DesiredObject, ServedGateway, ServiceRef } from "../model/desired.
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
   clusterHostname,
+  derivedName,
   annotations,
   dummyNamespace,
   gatewayClassName,
@@ -24,6 +25,7 @@ import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
 import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
+import { advertisable, maxRules, unadvertisedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
 import { defaultPolicy, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
 
@@ -47,7 +49,14 @@ export interface HomeExport {
   readonly choice: PolicyChoice;
   /** Annotations that mean nothing. */
   readonly problems: readonly Problem[];
+  /** Ports that peers can't be told of. */
+  readonly unadvertised: readonly Problem[];
+  /** Set if peers can't be told of all endpoints. */
+  readonly tooManyEndpoints?: Problem;
 }
+
+/** Schema of the ServiceAdvertisement. */
+const maxEndpoints = 1000;
 
 const reservedNamespaces: ReadonlySet<string> = new Set([
   dummyNamespace,
@@ -80,7 +89,8 @@ export function judgeExport({ serviceExport, service, slices, policies }: Export
             message: `The annotation ${annotations.path} must be Direct or Gateway. It is not heeded.`,
           },
         ];
-  const base = { ref, serviceExport, choice, problems };
+  const ports = service === undefined ? [] : portsOf(service);
+  const base = { ref, serviceExport, choice, problems, unadvertised: unadvertisedProblems(ports) };
   const invalid = invalidity(ref, service);
   if (service === undefined || invalid !== undefined) return { ...base, invalid: invalid ?? noService(ref) };
   const headless = service.spec?.clusterIP === "None";
@@ -91,7 +101,7 @@ export function judgeExport({ serviceExport, service, slices, policies }: Export
     formatVersion: 1,
     type: headless ? "Headless" : "ClusterSetIP",
     exportTime: serviceExport.metadata.creationTimestamp ?? "",
-    ports: advertisedPorts(service),
+    ports: advertisable(ports),
     ...(spec.sessionAffinity === undefined ? {} : { sessionAffinity: spec.sessionAffinity }),
     ...(spec.sessionAffinityConfig?.clientIP?.timeoutSeconds === undefined
       ? {}
@@ -111,9 +121,11 @@ export function judgeExport({ serviceExport, service, slices, policies }: Export
     ...(path === "Direct" || path === "Gateway" ? { path } : {}),
     pool: ingressPool,
     readyBackends: readyByZone(endpoints),
-    ...(headless ? { endpoints } : {}),
+    ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),
   };
-  return { ...base, advertisement };
+  if (!headless || endpoints.length <= maxEndpoints) return { ...base, advertisement };
+  const message = `Peers are told of the first ${maxEndpoints} of ${endpoints.length} endpoints only. Split the Service into several, or export it with a cluster IP.`;
+  return { ...base, advertisement, tooManyEndpoints: { reason: reasons.TooManyEndpoints, message } };
 }
 
 const noService = (ref: ServiceRef): Problem => ({
@@ -139,7 +151,7 @@ function invalidity(ref: ServiceRef, service: ObjectTypes["Service"] | undefined
   return undefined;
 }
 
-function advertisedPorts(service: ObjectTypes["Service"]): AdvertisedPort[] {
+function portsOf(service: ObjectTypes["Service"]): AdvertisedPort[] {
   return (service.spec?.ports ?? [])
     .map((port) => ({
       ...(port.name === undefined || port.name === "" ? {} : { name: port.name }),
@@ -154,10 +166,10 @@ function advertisedPorts(service: ObjectTypes["Service"]): AdvertisedPort[] {
 export interface IngressSide {
   readonly objects: readonly DesiredObject[];
   readonly gateway?: ServedGateway;
-  readonly route?: ObjectTypes["HTTPRoute"];
+  readonly routes?: readonly ObjectTypes["HTTPRoute"][];
 }
 
-/** The ServiceAdvertisement and, if requests can arrive for it, the ingress Gateway and its HTTPRoute. */
+/** The ServiceAdvertisement and, if requests can arrive for it, the ingress Gateway and its HTTPRoutes. */
 export function ingressSide(
   { ref, serviceExport, advertisement }: HomeExport,
   policies: PolicySet,
@@ -191,29 +203,35 @@ export function ingressSide(
     metadata: metadataOf({ ...identity, name, annotations: { [annotations.serviceType]: "ClusterIP" } }),
     spec: { gatewayClassName, listeners },
   };
-  const route: ObjectTypes["HTTPRoute"] = {
-    ...typeOf("HTTPRoute"),
-    metadata: metadataOf({ ...identity, name }),
-    spec: {
-      parentRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name }],
-      hostnames: ingressHostnames(ref),
-      rules: httpPorts.slice(0, 16).map((port) => ({
-        matches: [
-          {
-            path: { type: "PathPrefix" as const, value: "/" },
-            // One port alone needs no telling apart: clients of Direct shadows can't name it.
-            ...(httpPorts.length === 1
-              ? {}
-              : { headers: [{ type: "Exact" as const, name: portHeader, value: String(port.port) }] }),
-          },
-        ],
-        filters: [{ type: "URLRewrite" as const, urlRewrite: { hostname: clusterHostname(ref) } }],
-        backendRefs: [{ group: "", kind: "Service", name: ref.name, port: port.port, weight: 1 }],
-      })),
-    },
-  };
+  const routes = Array.from(
+    { length: Math.ceil(httpPorts.length / maxRules) },
+    (_, index): ObjectTypes["HTTPRoute"] => ({
+      ...typeOf("HTTPRoute"),
+      metadata: metadataOf({
+        ...identity,
+        name: index === 0 ? name : derivedName(ref.name, "ingress", String(index + 1)),
+      }),
+      spec: {
+        parentRefs: [{ group: "gateway.networking.k8s.io", kind: "Gateway", name }],
+        hostnames: ingressHostnames(ref),
+        rules: httpPorts.slice(index * maxRules, (index + 1) * maxRules).map((port) => ({
+          matches: [
+            {
+              path: { type: "PathPrefix" as const, value: "/" },
+              // One port alone needs no telling apart: clients of Direct shadows can't name it.
+              ...(httpPorts.length === 1
+                ? {}
+                : { headers: [{ type: "Exact" as const, name: portHeader, value: String(port.port) }] }),
+            },
+          ],
+          filters: [{ type: "URLRewrite" as const, urlRewrite: { hostname: clusterHostname(ref) } }],
+          backendRefs: [{ group: "", kind: "Service", name: ref.name, port: port.port, weight: 1 }],
+        })),
+      },
+    }),
+  );
   return {
-    objects: [advertised, desired("Gateway", gateway), desired("HTTPRoute", route)],
+    objects: [advertised, desired("Gateway", gateway), ...routes.map((route) => desired("HTTPRoute", route))],
     gateway: {
       gateway,
       fleet: ingressPool,
@@ -225,6 +243,6 @@ export function ingressSide(
         containerPorts: Object.fromEntries(listeners.map((listener) => [listener.name, listener.port])),
       },
     },
-    route,
+    routes,
   };
 }

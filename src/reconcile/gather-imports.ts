@@ -14,7 +14,7 @@ import { home } from "./gateway-directory.ts";
 import type { Import } from "./import-side.ts";
 import { clusterName, membersOf, mergeExports, type Member, type Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
-import { carriageOf } from "./protocols.ts";
+import { carriedHttpPorts } from "./port-limits.ts";
 import { grantName } from "./reference-grants.ts";
 import { pathOf } from "./shadow-services.ts";
 import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
@@ -170,7 +170,7 @@ export class ImportGatherer {
         choice,
         dummies,
         path: pathOf(merged, rules?.spec.http !== undefined, choice),
-        httpPorts: merged.ports.filter((port) => carriageOf(port) === "HTTP"),
+        httpPorts: carriedHttpPorts(merged.ports),
         grantKey: `${dummyNamespace}/${grantName(merged.service)}`,
         shadowKey: `${merged.service.namespace}/${shadowName(merged.service.name)}`,
       };

@@ -8,6 +8,7 @@ import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
+import { uncarriedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { classified, notOurs, renamedWords } from "./status-words.ts";
@@ -25,12 +26,12 @@ export interface McsSurroundings {
 /** Conditions of the MCS ServiceImport. */
 export function mcsConditions(imported: Import, around: McsSurroundings): Condition[] {
   const { generation, unusable } = around;
-  const { merged, choice, dummies } = imported;
+  const { merged, choice } = imported;
   const usable = { status: "True", reason: reasons.Accepted, message: "Every export can be read." } as const;
   return [
     condition(types.Ready, mcsReady(imported, around), generation),
     condition(types.Classified, classified(merged.type === "Headless", choice), generation),
-    condition(types.PortsSupported, portsSupported(merged, dummies.taken), generation),
+    condition(types.PortsSupported, portsSupported(merged, takenProblems(imported)), generation),
     ...(unusable.length === 0 ? [] : [condition(types.PeersUsable, unless(unusable, usable), generation)]),
   ];
 }
@@ -61,9 +62,16 @@ function mcsReady({ service, merged, dummies }: Import, { foreign, side, shadow 
   };
 }
 
-/** Whether every port of an export or import can be carried; `taken`: names of its dummies that are somebody else's. */
-export function portsSupported(service: Pick<Merged, "type" | "ports">, taken: readonly string[]): Finding {
-  const problems: Problem[] = [];
+/** Dummies of an import whose names are held by Services of somebody else. */
+function takenProblems({ merged, dummies: { taken } }: Import): Problem[] {
+  if (taken.length === 0 || merged.type === "Headless") return [];
+  const message = notOurs(taken.map((name) => `Service "mc-wan/${name}"`));
+  return [{ reason: reasons.NotOurs, message }];
+}
+
+/** Whether every port of an export or import can be carried; `more`: what else stands in the way. */
+export function portsSupported(service: Pick<Merged, "type" | "ports">, more: readonly Problem[]): Finding {
+  const problems: Problem[] = uncarriedProblems(service.ports);
   for (const port of service.ports) {
     const carriage = carriageOf(port);
     const words = `Port ${port.port}/${port.protocol}${port.name === undefined ? "" : ` ("${port.name}")`}`;
@@ -79,13 +87,7 @@ export function portsSupported(service: Pick<Merged, "type" | "ports">, taken: r
       });
     }
   }
-  if (taken.length > 0) {
-    problems.push({
-      reason: reasons.NotOurs,
-      message: notOurs(taken.map((name) => `Service "mc-wan/${name}"`)),
-    });
-  }
-  return unless(service.type === "Headless" ? [] : problems, {
+  return unless([...more, ...(service.type === "Headless" ? [] : problems)], {
     status: "True",
     reason: reasons.Supported,
     message: "Every port can be carried.",

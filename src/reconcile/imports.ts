@@ -29,7 +29,7 @@ export interface Merged {
   /** Oldest first. Never empty. */
   readonly members: readonly [Member, ...Member[]];
   readonly type: "ClusterSetIP" | "Headless";
-  /** The union, in the order of port numbers; unnamed ones of several are named `port-<n>`. */
+  /** The union, in the order of port numbers; an unnamed one of several is named `port-<n>`. */
   readonly ports: readonly AdvertisedPort[];
   /** Of the oldest. */
   readonly oldest: ServiceAdvertisementSpec;
@@ -87,7 +87,7 @@ export function mergeExports(
   if (disagree > 0) {
     conflicts.push({
       reason: reasons.PortConflict,
-      message: `Conflicting ports. The import has those of all exports; where they clash, those of the oldest, in "${oldestCluster}". ${disagree}/${total} clusters disagree.`,
+      message: `Conflicting ports. The import has those of all exports; where they clash, those of the oldest, in "${oldestCluster}". ${disagree}/${total} clusters disagree. Give every port the same name, number and protocol in all of them, or export the services under different names.`,
     });
   }
   check(reasons.TypeConflict, { what: "type", of: (spec) => spec.type });
@@ -138,7 +138,7 @@ function conflictMessage(
     total,
   }: { used: string; oldestCluster: string; others: number; total: number },
 ): string {
-  return `Conflicting ${what}. Using ${JSON.stringify(used)} from oldest service export in "${oldestCluster}". ${others}/${total} clusters disagree.`;
+  return `Conflicting ${what}. Using ${JSON.stringify(used)} from oldest service export in "${oldestCluster}". ${others}/${total} clusters disagree. Make it the same in all of them.`;
 }
 
 /** Times may differ in form (fractions of a second): compared as moments. An unreadable one is the youngest. */
@@ -171,12 +171,20 @@ function mergePorts(members: readonly Member[]): { ports: AdvertisedPort[]; disa
     [port.name ?? "", port.protocol, port.port, port.appProtocol ?? ""].join("/");
   const all = union.map(words).sort(compare).join();
   const disagree = members.filter(({ spec }) => spec.ports.map(words).sort(compare).join() !== all).length;
-  const ports = union
-    .sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol))
-    .map((port) =>
-      port.name === undefined && union.length > 1 ? { ...port, name: `port-${port.port}` } : port,
-    );
-  return { ports, disagree };
+  const ports = union.sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol));
+  return { ports: ports.length > 1 ? allNamed(ports) : ports, disagree };
+}
+
+/** Kubernetes wants a name for each of several ports: one without gets `port-<n>`, and a number more where that is taken. */
+function allNamed(ports: readonly AdvertisedPort[]): AdvertisedPort[] {
+  const taken = new Set(ports.map(({ name }) => name));
+  return ports.map((port) => {
+    if (port.name !== undefined) return port;
+    const plain = `port-${port.port}`;
+    let name = plain;
+    for (let further = 2; taken.has(name); further++) name = `${plain}-${further}`;
+    return { ...port, name };
+  });
 }
 
 /** spec of the MCS ServiceImport; `ips` are the shadow's, none for a headless service. */

@@ -10,7 +10,7 @@ import type { ClusterId } from "../model/world.ts";
 import { home, isReachable, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
 import { metadataOf, typeOf } from "./owners.ts";
-import { carriageOf } from "./protocols.ts";
+import { carriedHttpPorts } from "./port-limits.ts";
 
 /** What the slices of one service are made of. */
 export interface McsSliceInput {
@@ -37,7 +37,7 @@ export function mcsSlices(input: McsSliceInput): DesiredObject[] {
 
 function gatewaySlices(input: McsSliceInput, member: Member, cluster: ClusterId): DesiredObject[] {
   const { policy, directory, merged } = input;
-  const ports = merged.ports.filter((port) => carriageOf(port) === "HTTP");
+  const ports = carriedHttpPorts(merged.ports);
   if (policy === undefined || ports.length === 0) return [];
   const ready = readyCount(member) > 0;
   const gateways = directory.find(member.cluster, member.spec.pool, policy);

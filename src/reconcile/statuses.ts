@@ -197,14 +197,15 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
       valid.message === "" ? { ...valid, message: "The Service can be exported." } : valid,
       generation,
     ),
-    condition(types.Ready, exportReady(around), generation),
+    condition(types.Ready, exportReady(homeExport, around), generation),
     condition(types.Conflict, conflict(around.merged?.conflicts ?? []), generation),
     condition(types.Classified, classified(advertisement.type === "Headless", choice), generation),
-    condition(types.PortsSupported, portsSupported(advertisement, []), generation),
+    condition(types.PortsSupported, portsSupported(advertisement, homeExport.unadvertised), generation),
   ];
 }
 
-function exportReady({ imported, isAdvertised, foreign, homeId }: ExportSurroundings): Finding {
+function exportReady({ tooManyEndpoints }: HomeExport, around: ExportSurroundings): Finding {
+  const { imported, isAdvertised, foreign, homeId } = around;
   if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
   if (homeId === undefined) {
     return {
@@ -219,6 +220,7 @@ function exportReady({ imported, isAdvertised, foreign, homeId }: ExportSurround
       reason: reasons.Pending,
       message: "The advertisement to peers is not written yet.",
     };
+  if (tooManyEndpoints !== undefined) return { status: "True", ...tooManyEndpoints };
   const renamed = imported?.dummies.renamed ?? [];
   return {
     status: "True",

@@ -54,7 +54,8 @@ export const schema: object = {
             "properties": {
               "name": {
                 "type": "string",
-                "maxLength": 63
+                "maxLength": 63,
+                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
               },
               "protocol": {
                 "type": "string",
@@ -72,7 +73,8 @@ export const schema: object = {
               },
               "appProtocol": {
                 "type": "string",
-                "maxLength": 316
+                "maxLength": 317,
+                "pattern": "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
               }
             }
           }
@@ -184,7 +186,8 @@ export const schema: object = {
             "properties": {
               "hostname": {
                 "type": "string",
-                "maxLength": 63
+                "maxLength": 63,
+                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
               },
               "addresses": {
                 "type": "array",

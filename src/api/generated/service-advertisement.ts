@@ -84,7 +84,7 @@ export interface ServiceAdvertisementSpec {
  */
 export interface AdvertisedPort {
   /**
-   * Name of the port.
+   * Name of the port, as on the Service.
    */
   readonly name?: string;
   /**

@@ -8,6 +8,7 @@ import { RefusedError, UnavailableError } from "../../model/errors.ts";
 import type { KindInfo } from "../../model/kinds.ts";
 import type { KubeObject } from "../../model/kube-object.ts";
 import { fieldManager } from "../../model/names.ts";
+import { isRecord } from "../../model/record.ts";
 import type { KubeReader, ListOptions, ListPage, WatchOptions } from "../../observe/kube-reader.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { kubePath } from "./kube-path.ts";
@@ -149,7 +150,7 @@ export class KubeClient implements KubeReader, KubeWriter {
   async #object(kind: KindInfo, target: PathTarget, request: Omit<KubeRequest, "path">): Promise<KubeObject> {
     const secret = isSecret(kind);
     const body = await this.#transport.json({ ...request, path: kubePath(kind, target), secret });
-    if (!isObject(body) || !isObject(body["metadata"]) || typeof body["metadata"]["name"] !== "string") {
+    if (!isRecord(body) || !isRecord(body["metadata"]) || typeof body["metadata"]["name"] !== "string") {
       throw new UnavailableError(`${request.action} got an answer that is no object`);
     }
     return body as unknown as KubeObject;
@@ -162,9 +163,9 @@ async function* linesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<unkno
 }
 
 function listPage(body: unknown, kind: KindInfo): ListPage {
-  const metadata = isObject(body) ? body["metadata"] : undefined;
-  const items = isObject(body) ? (body["items"] ?? []) : undefined;
-  if (!isObject(metadata) || !Array.isArray(items) || typeof metadata["resourceVersion"] !== "string") {
+  const metadata = isRecord(body) ? body["metadata"] : undefined;
+  const items = isRecord(body) ? (body["items"] ?? []) : undefined;
+  if (!isRecord(metadata) || !Array.isArray(items) || typeof metadata["resourceVersion"] !== "string") {
     throw new UnavailableError(`list ${kind.plural} got an answer that is no list`);
   }
   const next = metadata["continue"];
@@ -177,8 +178,4 @@ function listPage(body: unknown, kind: KindInfo): ListPage {
 
 function isSecret(kind: KindInfo): boolean {
   return kind.plural === "secrets";
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }

@@ -1,0 +1,49 @@
+/** How many ports of a service can be told to peers and carried, and what is said of those beyond. The lowest numbers come first. */
+import { reasons } from "../api/conditions.ts";
+import type { AdvertisedPort } from "../api/service-advertisement.ts";
+import type { Problem } from "../model/problem.ts";
+import { carriageOf } from "./protocols.ts";
+
+/** Schema of the ServiceAdvertisement. */
+const maxAdvertised = 128;
+/** Gateway API allows so many listeners on a Gateway; the egress Gateway of an import has one for every port. */
+const maxListeners = 64;
+/** Gateway API allows so many rules in a route. */
+export const maxRules = 16;
+/** More than this are counted, not named. */
+const maxNamed = 20;
+
+/** HTTP ports of a service that can be carried, in the order of `ports`. */
+export const carriedHttpPorts = (ports: readonly AdvertisedPort[]): AdvertisedPort[] =>
+  ports.filter((port) => carriageOf(port) === "HTTP").slice(0, maxListeners);
+
+/** The ports that peers are told, out of all. */
+export const advertisable = (ports: readonly AdvertisedPort[]): AdvertisedPort[] =>
+  ports.slice(0, maxAdvertised);
+
+/** A problem if there are ports that peers can't be told. */
+export function unadvertisedProblems(ports: readonly AdvertisedPort[]): Problem[] {
+  return beyond(ports, { limit: maxAdvertised, what: "ports can be exported" });
+}
+
+/** A problem if there are HTTP ports that can't be carried for their number. */
+export function uncarriedProblems(ports: readonly AdvertisedPort[]): Problem[] {
+  const http = ports.filter((port) => carriageOf(port) === "HTTP");
+  return beyond(http, { limit: maxListeners, what: "HTTP ports can be carried" });
+}
+
+function beyond(
+  ports: readonly AdvertisedPort[],
+  { limit, what }: { readonly limit: number; readonly what: string },
+): Problem[] {
+  if (ports.length <= limit) return [];
+  const left = ports.slice(limit).map(({ port, protocol }) => `${port}/${protocol}`);
+  const named = left.slice(0, maxNamed).join(", ");
+  const more = left.length > maxNamed ? ` and ${left.length - maxNamed} more` : "";
+  return [
+    {
+      reason: reasons.TooManyPorts,
+      message: `At most ${limit} ${what}, those with the lowest numbers. Left out: ${named}${more}. Split the Service into several.`,
+    },
+  ];
+}
