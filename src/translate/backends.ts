@@ -29,6 +29,8 @@ export interface ServiceClusterSpec {
   readonly isHttp2: boolean;
   /** Endpoints that are not ready are listed as UNHEALTHY, so that traffic spills over by their share. */
   readonly listsNotReady: boolean;
+  /** A cluster's retries would hide those of a rule that says its own. */
+  readonly leavesRetriesToRules: boolean;
 }
 
 /** A service over a policy: the gateways of the clusters that export it. */
@@ -60,6 +62,8 @@ export interface BackendQuery {
   readonly targetKey: string;
   /** Of the route. Backends of GRPCRoutes are spoken to in HTTP/2, whatever their Service says. */
   readonly fromKind: RouteKind;
+  /** The rule says when to try again. */
+  readonly hasRetry: boolean;
   readonly fromNamespace: string;
   readonly group: string;
   readonly kind: string;
@@ -94,20 +98,27 @@ export function createBackends(): StartBackends {
     const serviceSpec = (
       service: ServiceRef,
       port: ServicePort,
-      { role, fromKind }: { role: "service" | "home"; fromKind: RouteKind },
+      {
+        role,
+        fromKind,
+        hasRetry,
+      }: { role: "service" | "home" } & Pick<BackendQuery, "fromKind" | "hasRetry">,
     ): ServiceClusterSpec => {
       const asGrpc = grpcSuffix(port, fromKind);
       const isHttp2 = speaksHttp2(port) || asGrpc !== "";
-      const name = `${role}/${service.namespace}/${service.name}/${port.port}${asGrpc}`;
+      const leavesRetriesToRules = role === "service" && hasRetry;
+      const suffix = `${asGrpc}${leavesRetriesToRules ? "/rule-retries" : ""}`;
+      const name = `${role}/${service.namespace}/${service.name}/${port.port}${suffix}`;
       const serviceKey = `${service.namespace}/${service.name}`;
       const listsNotReady = role === "home";
-      return { form: "Service", name, service, serviceKey, port: port.port, isHttp2, listsNotReady };
+      const kind = { isHttp2, listsNotReady, leavesRetriesToRules };
+      return { form: "Service", name, service, serviceKey, port: port.port, ...kind };
     };
 
     const resolveDummy = (
       name: string,
       backend: WanBackend,
-      { wanPort, fromKind }: Pick<BackendQuery, "wanPort" | "fromKind">,
+      { wanPort, fromKind, hasRetry }: Pick<BackendQuery, "wanPort" | "fromKind" | "hasRetry">,
     ): ClusterSpec | Problem => {
       const host = clusterHostname(backend.service);
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
@@ -133,12 +144,18 @@ export function createBackends(): StartBackends {
       return {
         form: "HomeFirst",
         name: `${remote.name}/${port.port}${grpcSuffix(port, fromKind)}`,
-        home: serviceSpec(home, port, { role: "home", fromKind }),
+        home: serviceSpec(home, port, { role: "home", fromKind, hasRetry }),
         remote,
       };
     };
 
-    const resolveService = ({ namespace, name, port, fromKind }: BackendQuery): ClusterSpec | Problem => {
+    const resolveService = ({
+      namespace,
+      name,
+      port,
+      fromKind,
+      hasRetry,
+    }: BackendQuery): ClusterSpec | Problem => {
       const service = services.get(`${namespace}/${name}`);
       if (service === undefined)
         return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
@@ -151,7 +168,7 @@ export function createBackends(): StartBackends {
       const found = (service.spec?.ports ?? []).filter((one) => one.port === port);
       const [carried] = found.filter((one) => (one.protocol ?? "TCP") === "TCP");
       if (carried !== undefined)
-        return serviceSpec({ namespace, name }, carried, { role: "service", fromKind });
+        return serviceSpec({ namespace, name }, carried, { role: "service", fromKind, hasRetry });
       if (found.length > 0) {
         return closed(
           reasons.UnsupportedProtocol,

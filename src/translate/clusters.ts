@@ -55,7 +55,7 @@ const asHttp1 = { protocolConfig: { case: "httpProtocolOptions", value: {} } } a
  * A cluster's retries go before its routes'. At every route they would cost Envoy a third of what it takes to build its
  * table anew, which it does whenever a route changes.
  */
-const localRetries = retryPolicy("Local", undefined);
+const localRetries = retryPolicy("Local");
 const toHttp2Service = protocolOptions(asHttp2, localRetries);
 const toHttp1Service = protocolOptions(asHttp1, localRetries);
 /** What may cross the WAN has the retries of its route: they depend on the method. */
@@ -129,7 +129,7 @@ function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
   const isWan = spec.form === "Wan";
   const isHttp2 = isWan || spec.isHttp2;
   // Home's part of a service over the WAN lists what is not ready too.
-  const hasRetries = !isWan && !spec.listsNotReady;
+  const hasRetries = !isWan && !spec.listsNotReady && !spec.leavesRetriesToRules;
   const [http1Options, http2Options] = hasRetries ? [toHttp1Service, toHttp2Service] : [toHttp1, toHttp2];
   return create(ClusterSchema, {
     name: spec.name,

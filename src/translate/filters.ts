@@ -12,7 +12,9 @@ import {
 } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import type { HeaderValueOption } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import { hopHeader, portHeader } from "../model/names.ts";
+import type { CorsPolicy } from "../envoy/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import type { Problem } from "../model/problem.ts";
+import { corsPolicy } from "./cors.ts";
 import type { Filter, HeaderModifier, Mirror, Redirect, Rewrite } from "./gateway-api.ts";
 
 /** Changes of headers, in Envoy's terms: routes, weights and tables have fields of these names. */
@@ -28,6 +30,7 @@ export interface Filters {
   readonly redirect?: Redirect;
   readonly rewrite?: Rewrite;
   readonly mirrors: readonly Mirror[];
+  readonly cors?: CorsPolicy;
   /** The port of a multi-port service that the filters choose, as a decimal number. */
   readonly wanPort?: string;
   readonly problems: readonly Problem[];
@@ -45,9 +48,7 @@ export function readFilters(filters: readonly Filter[], level: "Rule" | "Backend
     responseHeadersToRemove: [],
   };
   const problems: Problem[] = [];
-  const found: { redirect?: Redirect; rewrite?: Rewrite; mirrors: Mirror[]; wanPort?: string } = {
-    mirrors: [],
-  };
+  const found: Found = { mirrors: [] };
   for (const filter of filters) {
     if (level === "BackendRef" && !backendFilters.includes(filter.type)) {
       problems.push(
@@ -73,13 +74,18 @@ export function readFilters(filters: readonly Filter[], level: "Rule" | "Backend
   return { headers, ...found, problems };
 }
 
-function readFilter(
-  filter: Filter,
-  headers: HeaderChanges,
-  found: { redirect?: Redirect; rewrite?: Rewrite; mirrors: Mirror[]; wanPort?: string },
-): Problem | undefined {
-  const { requestHeaderModifier, responseHeaderModifier, requestRedirect, urlRewrite, requestMirror } =
-    filter;
+/** What is read so far. */
+interface Found {
+  redirect?: Redirect;
+  rewrite?: Rewrite;
+  mirrors: Mirror[];
+  cors?: CorsPolicy;
+  wanPort?: string;
+}
+
+function readFilter(filter: Filter, headers: HeaderChanges, found: Found): Problem | undefined {
+  const { requestHeaderModifier, responseHeaderModifier, requestRedirect, urlRewrite } = filter;
+  const { requestMirror, cors } = filter;
   if (filter.type === "RequestHeaderModifier" && requestHeaderModifier !== undefined) {
     headers.requestHeadersToAdd.push(...headerOptions(requestHeaderModifier));
     headers.requestHeadersToRemove.push(...(requestHeaderModifier.remove ?? []));
@@ -94,6 +100,10 @@ function readFilter(
     found.rewrite ??= urlRewrite;
   } else if (filter.type === "RequestMirror" && requestMirror !== undefined) {
     found.mirrors.push(requestMirror);
+  } else if (filter.type === "CORS" && cors !== undefined) {
+    const policy = corsPolicy(cors);
+    if ("reason" in policy) return policy;
+    found.cors ??= policy;
   } else {
     return unsupported(`Filters of type ${filter.type} are not supported, or the filter lacks its settings.`);
   }

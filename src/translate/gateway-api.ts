@@ -16,6 +16,7 @@ export type HeaderModifier = NonNullable<Filter["requestHeaderModifier"]>;
 export type Redirect = NonNullable<Filter["requestRedirect"]>;
 export type Rewrite = NonNullable<Filter["urlRewrite"]>;
 export type PathModifier = NonNullable<Rewrite["path"]>;
+export type Cors = NonNullable<Filter["cors"]>;
 export type Mirror = NonNullable<Filter["requestMirror"]>;
 export type GatewayListener = ObjectTypes["Gateway"]["spec"]["listeners"][number];
 

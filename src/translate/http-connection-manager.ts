@@ -22,6 +22,7 @@ import { HeaderMutationSchema } from "../envoy/envoy/extensions/http/early_heade
 import { UuidRequestIdConfigSchema } from "../envoy/envoy/extensions/request_id/uuid/v3/uuid_pb.ts";
 import { pack } from "./any.ts";
 import { overAds } from "./clusters.ts";
+import { corsFilter } from "./cors.ts";
 import { duration } from "./duration.ts";
 import { setHeader } from "./filters.ts";
 import { allButHopHeader, arrivalHeader, unservedHeader } from "./hop-headers.ts";
@@ -90,6 +91,7 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
     statPrefix: routeTable.replaceAll("/", "_"),
     routeSpecifier: { case: "rds", value: { configSource: overAds, routeConfigName: routeTable } },
     httpFilters: [
+      corsFilter,
       {
         name: "envoy.filters.http.router",
         configType: { case: "typedConfig", value: pack(RouterSchema, { suppressEnvoyHeaders: true }) },

@@ -14,6 +14,7 @@ import type { BackendRef, GRPCRoute, GRPCRule, HTTPRoute, Mirror, Route, Rule } 
 import { translateGrpcMatch } from "./grpc-matches.ts";
 import { translateMatch } from "./matches.ts";
 import type { TranslatedMatch } from "./matches.ts";
+import { defaultAttempts, type RuleRetry } from "./retries.ts";
 
 interface ReadBackend {
   readonly query: BackendQuery;
@@ -34,6 +35,8 @@ export interface ReadRule {
   /** Milliseconds; undefined or 0: none. */
   readonly requestTimeoutMs: number | undefined;
   readonly backendTimeoutMs: number | undefined;
+  /** Set where the rule says when to try again. */
+  readonly retry?: RuleRetry;
   /** Why the rule can't be carried out as written: it is closed. */
   readonly problems: readonly Problem[];
 }
@@ -62,7 +65,10 @@ export function readGrpcRoute(route: GRPCRoute): ReadRoute {
 }
 
 /** What rules of all kinds of routes have in common. */
-interface AnyRule extends Pick<Rule, "filters" | "backendRefs" | "timeouts"> {
+interface AnyRule extends Pick<
+  Rule,
+  "filters" | "backendRefs" | "timeouts" | "retry" | "sessionPersistence"
+> {
   /** At least one; or why Envoy can't do it. */
   readonly translated: readonly (TranslatedMatch | readonly Problem[])[];
 }
@@ -109,18 +115,24 @@ function readRule(rule: AnyRule, from: From, matchProblems: Problem[]): ReadRule
     if ("match" in translated) matches.push(translated);
     else matchProblems.push(...translated);
   }
+  const retry = rule.retry === undefined ? undefined : readRetry(rule.retry);
+  const asker = { ...from, hasRetry: retry !== undefined };
   const backends = (rule.backendRefs ?? []).map((ref): ReadBackend => {
     const own = readFilters(ref.filters ?? [], "BackendRef");
     return {
-      query: queryOf(ref, from, own.wanPort ?? filters.wanPort),
+      query: queryOf(ref, asker, own.wanPort ?? filters.wanPort),
       weight: ref.weight ?? 1,
       filters: own,
     };
   });
   const mirrors = filters.mirrors.map((mirror): ReadMirror => {
-    return { query: queryOf(mirror.backendRef, from, filters.wanPort), mirror };
+    return { query: queryOf(mirror.backendRef, { ...from, hasRetry: false }, filters.wanPort), mirror };
   });
-  const problems = [...filters.problems, ...backends.flatMap((backend) => backend.filters.problems)];
+  const problems = [
+    ...filters.problems,
+    ...backends.flatMap((backend) => backend.filters.problems),
+    ...cannotDo(rule),
+  ];
   const milliseconds = (text: string | undefined): number | undefined => {
     const ms = text === undefined ? undefined : durationMs(text);
     if (text !== undefined && ms === undefined) {
@@ -133,17 +145,35 @@ function readRule(rule: AnyRule, from: From, matchProblems: Problem[]): ReadRule
   };
   const requestTimeoutMs = milliseconds(rule.timeouts?.request);
   const backendTimeoutMs = milliseconds(rule.timeouts?.backendRequest);
-  return { matches, filters, backends, mirrors, requestTimeoutMs, backendTimeoutMs, problems };
+  const timeouts = { requestTimeoutMs, backendTimeoutMs };
+  return { matches, filters, backends, mirrors, ...timeouts, ...(retry && { retry }), problems };
+}
+
+function readRetry({ attempts = defaultAttempts, codes = [] }: NonNullable<Rule["retry"]>): RuleRetry {
+  return { attempts, codes };
+}
+
+/** Fields of the experimental channel that Envoy, or this version, can't follow to the letter. */
+function cannotDo({ retry, sessionPersistence }: AnyRule): Problem[] {
+  const refuse = (message: string): Problem => ({ reason: reasons.UnsupportedValue, message });
+  return [
+    ...(retry?.backoff === undefined
+      ? []
+      : [refuse("A least time between retries can't be kept: leave retry.backoff out.")]),
+    ...(sessionPersistence === undefined
+      ? []
+      : [refuse("Session persistence is not supported: leave sessionPersistence out.")]),
+  ];
 }
 
 function queryOf(
   ref: Pick<BackendRef, "group" | "kind" | "name" | "namespace" | "port">,
-  from: From,
+  from: From & { readonly hasRetry: boolean },
   wanPort: string | undefined,
 ): BackendQuery {
-  const { kind: fromKind, namespace: fromNamespace } = from;
+  const { kind: fromKind, namespace: fromNamespace, hasRetry } = from;
   const { group = "", kind = "Service", namespace = fromNamespace, name, port } = ref;
   const targetKey = `${namespace}/${name}`;
-  const key = [fromKind, fromNamespace, group, kind, targetKey, port, wanPort].join(" ");
-  return { key, targetKey, fromKind, fromNamespace, group, kind, namespace, name, port, wanPort };
+  const key = [fromKind, hasRetry, fromNamespace, group, kind, targetKey, port, wanPort].join(" ");
+  return { key, targetKey, fromKind, hasRetry, fromNamespace, group, kind, namespace, name, port, wanPort };
 }

@@ -33,13 +33,41 @@ const conditions: Readonly<Record<RetryForm, string>> = {
   WanRepeatable: `${nothingSent},retriable-headers,reset,gateway-error`,
 };
 
-/** A retry policy; a time-out of 0 or undefined is none. */
-export function retryPolicy(form: RetryForm, perTryTimeoutMs: number | undefined): RetryPolicy {
+/** What a rule says of retries (HTTPRouteRule.retry). */
+export interface RuleRetry {
+  /** How often a request is sent again. */
+  readonly attempts: number;
+  /** Answers for which it is. */
+  readonly codes: readonly number[];
+}
+
+/** Retries where nothing says how many. */
+export const defaultAttempts = 2;
+
+/** Failed connections, resets and time-outs of a try always, as Gateway API says; answers by their status. */
+const conditionsOf = ({ codes }: RuleRetry, form: RetryForm): string =>
+  [
+    `${nothingSent},reset`,
+    ...(form === "Local" ? [] : ["retriable-headers"]),
+    ...(codes.length === 0 ? [] : ["retriable-status-codes"]),
+  ].join();
+
+/** What is asked for beside the form. */
+export interface RetryWishes {
+  /** 0 or undefined: none. */
+  readonly perTryTimeoutMs?: number | undefined;
+  /** Holds for every method, in place of the form's conditions. */
+  readonly rule?: RuleRetry | undefined;
+}
+
+/** A retry policy. */
+export function retryPolicy(form: RetryForm, { perTryTimeoutMs, rule }: RetryWishes = {}): RetryPolicy {
   const predicate = pack(PreviousHostsPredicateSchema, {});
   const priority = pack(PreviousPrioritiesConfigSchema, { updateFrequency: 1 });
   return create(RetryPolicySchema, {
-    retryOn: conditions[form],
-    numRetries: 2,
+    retryOn: rule === undefined ? conditions[form] : conditionsOf(rule, form),
+    retriableStatusCodes: [...(rule?.codes ?? [])],
+    numRetries: rule?.attempts ?? defaultAttempts,
     retryHostPredicate: [
       {
         name: "envoy.retry_host_predicates.previous_hosts",
