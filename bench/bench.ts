@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { openLab } from "./cluster.ts";
 import type { BenchLab } from "./cluster.ts";
 import { envoy } from "./envoy.ts";
+import { envoyGateway } from "./envoy-gateway.ts";
 import { exports } from "./exports.ts";
 import { idle } from "./idle.ts";
 import { measurementText } from "./measurement.ts";
@@ -25,6 +26,8 @@ interface Group {
   readonly run: (context: BenchContext, names: ReadonlySet<string>) => Promise<readonly Measurement[]>;
   /** The longest that it may take. */
   readonly minutes: number;
+  /** Only run when it is named: it needs a program that takes long to build. */
+  readonly onlyWhenNamed?: boolean;
 }
 
 const alone = (name: string, minutes: number, run: Run): Group => ({
@@ -55,8 +58,15 @@ const groups: readonly Group[] = [
         ...(names.has("idle") ? [await idle(lab, context)] : []),
       ]),
   },
+  {
+    names: ["envoy-gateway"],
+    minutes: 40,
+    onlyWhenNamed: true,
+    run: async (context) => await envoyGateway(context),
+  },
 ];
 const allNames = groups.flatMap(({ names }) => names);
+const usualNames = groups.flatMap(({ names, onlyWhenNamed }) => (onlyWhenNamed === true ? [] : names));
 
 const usage = `Usage: npm run bench [-- options]
 
@@ -64,6 +74,7 @@ Measures mc-wan on this machine and prints the figures beside their targets. Not
 is 0 when everything asked for was measured, 1 when a benchmark failed, 2 for wrong usage, 130 after Ctrl-C.
 
   --only <name>   only this benchmark; may be repeated: ${allNames.join(", ")}
+                  (envoy-gateway runs only when it is named: building Envoy Gateway takes long the first time)
   --quick         a tenth of the size: to try the benchmarks themselves
   --json          the result as JSON on standard output; progress goes to standard error
   --help          prints this
@@ -98,7 +109,7 @@ function optionsOf(args: readonly string[]): Options {
   });
   const unknown = values.only.filter((name) => !allNames.includes(name));
   if (unknown.length > 0) throw new Error(`there is no benchmark ${unknown.join(", ")}`);
-  return { ...values, only: new Set(values.only.length === 0 ? allNames : values.only) };
+  return { ...values, only: new Set(values.only.length === 0 ? usualNames : values.only) };
 }
 
 interface Failure {

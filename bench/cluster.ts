@@ -94,7 +94,7 @@ async function openCluster(
 
 /** Creates objects, so many at once. */
 export async function createAll(
-  cluster: BenchCluster,
+  cluster: Pick<BenchCluster, "client">,
   objects: readonly KubeObject[],
   atOnce = 16,
 ): Promise<void> {
@@ -105,7 +105,7 @@ export async function createAll(
 
 /** Deletes objects, so many at once. */
 export async function deleteAll(
-  cluster: BenchCluster,
+  cluster: Pick<BenchCluster, "client">,
   objects: readonly KubeObject[],
   atOnce = 16,
 ): Promise<void> {
@@ -279,7 +279,8 @@ function commandOf(pid: number): string {
   }
 }
 
-function memory(pid: number): Memory | undefined {
+/** Memory of a process; undefined if there is none. */
+export function memory(pid: number): Memory | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/smaps_rollup`, "utf8");
     const of = (name: string): number =>

@@ -42,7 +42,8 @@ export interface RouteResult {
   readonly wrong: number;
 }
 
-async function probe(task: RouteTask): Promise<RouteResult[]> {
+/** Creates the routes one after the other and watches the answers. They stay. */
+export async function probeRoutes(task: RouteTask): Promise<RouteResult[]> {
   const api = await insideClient(task.kubeconfig, task.context);
   const gateway = new Client(`http://${task.address}:${task.port}`, { pipelining: 1 });
   const stop = new AbortController();
@@ -150,4 +151,4 @@ function routeObject(
   };
 }
 
-if (import.meta.main) process.stdout.write(JSON.stringify(await probe(await readTask<RouteTask>())));
+if (import.meta.main) process.stdout.write(JSON.stringify(await probeRoutes(await readTask<RouteTask>())));

@@ -1,6 +1,11 @@
-/** Fills the cache of the lab's programs: `node scripts/fetch-binaries.ts [name…]`, all of them by default. Paths go to standard output, progress to standard error. */
+/** Fills the cache of the lab's programs: `node scripts/fetch-binaries.ts [name…]`, by default all but those of benchmarks. Paths go to standard output, progress to standard error. */
 
-import { binaryNames, obtainBinaries, type BinaryName } from "../src/lab/binaries/binaries.ts";
+import {
+  binaryNames,
+  obtainBinaries,
+  usualBinaryNames,
+  type BinaryName,
+} from "../src/lab/binaries/binaries.ts";
 import { UsageError } from "../src/model/errors.ts";
 
 const stop = new AbortController();
@@ -26,5 +31,5 @@ function chosen(names: readonly string[]): readonly BinaryName[] {
   const unknown = names.filter((name) => !known(name));
   if (unknown.length > 0)
     throw new UsageError(`unknown: ${unknown.join(", ")}; there are ${binaryNames.join(", ")}`);
-  return names.length === 0 ? binaryNames : names.filter(known);
+  return names.length === 0 ? usualBinaryNames : names.filter(known);
 }

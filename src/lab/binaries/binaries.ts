@@ -17,6 +17,7 @@ import {
   conformanceSuiteBuild,
   corednsBuild,
   echoBasicBuild,
+  envoyGatewayBuild,
   etcdBuild,
   kubernetesBuild,
 } from "./go-build.ts";
@@ -25,6 +26,7 @@ import { corednsRelease, envoyRelease, etcdRelease, kubernetesRelease } from "./
 import type { Context, Source } from "./source.ts";
 import {
   COREDNS_VERSION,
+  ENVOY_GATEWAY_VERSION,
   ENVOY_VERSION,
   ETCD_VERSION,
   GATEWAY_API_VERSION,
@@ -46,8 +48,11 @@ export const labBinaryNames = [
 /** The programs of Gateway API's conformance suite: the suite, and the backend that it deploys. */
 export const conformanceBinaryNames = ["echo-basic", "gateway-api-conformance"] as const;
 
-/** Every program that `obtainBinaries` can get, in the order in which they are obtained. */
-export const binaryNames = [...labBinaryNames, ...conformanceBinaryNames] as const;
+/** What `npm test` and everything beside it needs. */
+export const usualBinaryNames = [...labBinaryNames, ...conformanceBinaryNames] as const;
+
+/** Every program that `obtainBinaries` can get, in the order in which they are obtained; the last is a benchmark's. */
+export const binaryNames = [...usualBinaryNames, "envoy-gateway"] as const;
 
 /** A program that every lab runs. */
 export type LabBinaryName = (typeof labBinaryNames)[number];
@@ -94,6 +99,7 @@ const binaries: Readonly<Record<BinaryName, Binary>> = {
   "gateway-api-conformance": goBinary("gateway-api-conformance", GATEWAY_API_VERSION, [
     conformanceSuiteBuild,
   ]),
+  "envoy-gateway": goBinary("envoy-gateway", ENVOY_GATEWAY_VERSION, [envoyGatewayBuild]),
 };
 
 function kubernetes(name: BinaryName): Binary {

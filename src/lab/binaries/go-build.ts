@@ -3,6 +3,7 @@
  * Go's own build cache makes a build that was killed go on where it stopped. The user's Go settings (proxy, checksum database) hold.
  */
 
+import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { CommandError, run } from "./command.ts";
 import { goToolchain } from "./go-toolchain.ts";
@@ -11,11 +12,17 @@ import { KUBERNETES_VERSION } from "./versions.ts";
 
 /** A program and the module under `modules/` that pins it. */
 interface GoProgram {
-  readonly module: "kubernetes" | "etcd" | "coredns" | "gateway-api-conformance";
+  readonly module: "kubernetes" | "etcd" | "coredns" | "gateway-api-conformance" | "envoy-gateway";
   readonly package: string;
   /** Whether the program is the package's tests. */
   readonly tests?: boolean;
   readonly linkerFlags?: string;
+  /** Words before the compiler's. */
+  readonly before?: readonly string[];
+  /** Laid over the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Files of a module that go into the entry beside the program. */
+  readonly beside?: { readonly module: string; readonly folder: string; readonly as: string };
 }
 
 /** A program of Kubernetes, built so that it says its version. */
@@ -56,6 +63,19 @@ export const echoBasicBuild = build("echo-basic", {
   package: "sigs.k8s.io/gateway-api/conformance/echo-basic",
 });
 
+/** Envoy Gateway from its module, with its CRDs in the folder `crds` beside it. It asks for a newer Go than the lab's programs: Go may fetch that. */
+export const envoyGatewayBuild = build("envoy-gateway", {
+  module: "envoy-gateway",
+  package: "github.com/envoyproxy/gateway/cmd/envoy-gateway",
+  before: ["nice", "-n", "10"],
+  env: { GOTOOLCHAIN: "auto" },
+  beside: {
+    module: "github.com/envoyproxy/gateway",
+    folder: "charts/gateway-crds-helm/templates/generated",
+    as: "crds",
+  },
+});
+
 function build(name: string, program: GoProgram): Source {
   return {
     label: "Go build",
@@ -63,7 +83,14 @@ function build(name: string, program: GoProgram): Source {
       const go = await goToolchain(context);
       const options = {
         cwd: join(import.meta.dirname, "modules", program.module),
-        env: { ...go.env, CGO_ENABLED: "0", GOWORK: "off", GOOS: undefined, GOARCH: undefined },
+        env: {
+          ...go.env,
+          CGO_ENABLED: "0",
+          GOWORK: "off",
+          GOOS: undefined,
+          GOARCH: undefined,
+          ...program.env,
+        },
         signal: context.signal,
       };
       context.progress(`${name}: fetching its Go modules`);
@@ -87,10 +114,16 @@ function build(name: string, program: GoProgram): Source {
           "-ldflags",
           `-s -w ${program.linkerFlags ?? ""}`.trim(),
         ];
-        await run(go.program, [...verb, ...flags, "-o", join(folder, name), program.package], {
+        const [compiler = "", ...words] = [...(program.before ?? []), go.program, ...verb, ...flags];
+        await run(compiler, [...words, "-o", join(folder, name), program.package], {
           ...options,
           onErrorLine: compileProgress(name, packages.trim().split("\n").length, context),
         });
+        if (program.beside !== undefined) {
+          const list = ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", program.beside.module];
+          const source = (await run(go.program, list, options)).trim();
+          await cp(join(source, program.beside.folder), join(folder, program.beside.as), { recursive: true });
+        }
       } catch (error) {
         if (error instanceof CommandError)
           throw new Error(`${error.message} (go.mod: ${program.module})`, { cause: error });

