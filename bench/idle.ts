@@ -116,7 +116,7 @@ async function versionsOf(cluster: BenchCluster): Promise<Map<string, string>> {
         "PodDisruptionBudget",
         "Deployment",
       ].includes(kind);
-      if (kind === "Pod" || kind === "CustomResourceDefinition") return;
+      if (kind === "Pod" || kind === "CustomResourceDefinition" || kind === "EnvoyProxy") return;
       const selection = isStandard ? { labels: `${labels.managedBy}=${labels.managedByValue}` } : {};
       for (const { metadata } of await listAll(cluster, kind, selection))
         versions.set(`${kind} ${keyOf(metadata)}`, metadata.resourceVersion ?? "");

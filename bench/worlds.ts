@@ -62,6 +62,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
       dummyEndpoints: "All",
       legacyEndpoints: true,
       poolReplicas: 2,
+      dataPlane: { name: "envoy" },
       ingress: { mode: "PodIP", addresses: [] },
     },
   };

@@ -39,6 +39,11 @@ export const types = {
   PeersUsable: "PeersUsable",
   /** L7 ServiceImport: clients cannot get past its rules. */
   Enforced: "Enforced",
+  /**
+   * ServiceExport, MCS ServiceImport, only where another implementation of Gateway API carries the traffic: it does, and
+   * what it does not do.
+   */
+  Carried: "Carried",
   /** ServiceExport, MCS ServiceImport: every port can be carried. */
   PortsSupported: "PortsSupported",
 } as const;
@@ -124,6 +129,17 @@ export const reasons = {
   Enforced: "Enforced",
   /** Without mutual TLS the rules bind only clients that use the imported name. */
   OnlyByName: "OnlyByName",
+
+  // Another implementation carries the traffic: ServiceExport, MCS ServiceImport, advertisement.
+  Carried: "Carried",
+  /** The GatewayClass is not there. */
+  NoGatewayClass: "NoGatewayClass",
+  /** The GatewayClass is of an implementation that mc-wan doesn't know how to use, or to keep internal. */
+  UnknownImplementation: "UnknownImplementation",
+  /** The GatewayClass, or what was made of it, lets gateways be reached from outside. */
+  NotInternal: "NotInternal",
+  /** GatewayClass: this controller runs with another data plane. */
+  Unsupported: "Unsupported",
 
   // Advertisements.
   UnsupportedFormatVersion: "UnsupportedFormatVersion",

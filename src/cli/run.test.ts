@@ -2,40 +2,23 @@ import { expect } from "chai";
 import { realTiming } from "../drivers/timing/real-timing.ts";
 import { leaseKind, leaseName } from "../apply/lease.ts";
 import type { LeaseTimes } from "../apply/lease.ts";
-import type { Desired, DesiredObject, DesiredStatus, ObjectKey } from "../model/desired.ts";
+import type { Desired, DesiredObject, DesiredStatus } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
-import type { Translation } from "../model/envoy-config.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KindName } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { labels, systemNamespace } from "../model/names.ts";
-import type { AdsServer } from "../model/served.ts";
 import type { World } from "../model/world.ts";
 import { create, createNamespace, eventually, startHomeCluster } from "../../test/home-cluster.ts";
 import type { HomeCluster } from "../../test/home-cluster.ts";
 import { keptLog, keptMetrics } from "../../test/quiet.ts";
 import type { KeptLog, KeptMetrics } from "../../test/quiet.ts";
+import { GatewayApiDataPlane } from "./data-planes/gateway-api.ts";
 import { Controller } from "./run.ts";
 
 const quick: LeaseTimes = { durationMs: 2000, deadlineMs: 1300, retryMs: 200 };
 const ours = { [labels.managedBy]: labels.managedByValue };
-
-/** No Envoy ever comes. */
-const noEnvoys: AdsServer = {
-  start: () => Promise.resolve({ port: 0 }),
-  publish: () => undefined,
-  acknowledgements: () => new Map(),
-  listening: () => new Map(),
-  onAcknowledged: () => undefined,
-  followLeader: () => undefined,
-  stop: () => Promise.resolve(),
-};
-
-const nothing: Translation = {
-  config: { fleets: new Map() },
-  verdicts: { gateways: new Map(), httpRoutes: new Map(), grpcRoutes: new Map() },
-};
 
 interface Wanted {
   objects: readonly DesiredObject[];
@@ -81,15 +64,12 @@ describe("a Controller at a real API server", function () {
     const log = keptLog();
     const metrics = keptMetrics();
     const controller = new Controller({
-      stages: {
-        reconcile: (world) => desiredOf(wanted, world),
-        translate: () => nothing,
-        gatewayStatuses: () => new Map<ObjectKey, DesiredStatus>(),
-      },
+      reconcile: (world) => desiredOf(wanted, world),
       home: await home.connect(),
       connectPeer: () => Promise.resolve([]),
       probeGateway: () => Promise.resolve(undefined),
-      adsServer: noEnvoys,
+      // It serves nobody.
+      dataPlane: new GatewayApiDataPlane(),
       log,
       metrics,
       timing: realTiming,
@@ -99,6 +79,7 @@ describe("a Controller at a real API server", function () {
         dummyEndpoints: "All",
         legacyEndpoints: true,
         poolReplicas: 1,
+        dataPlane: { name: "envoy" },
         ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "east",

@@ -9,25 +9,13 @@ import { realTiming } from "../drivers/timing/real-timing.ts";
 import { kinds } from "../model/kinds.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { labels, systemNamespace } from "../model/names.ts";
-import type { AdsServer } from "../model/served.ts";
-import { gatewayStatuses } from "../reconcile/gateway-status.ts";
 import { createReconcile } from "../reconcile/reconcile.ts";
-import { createTranslate } from "../translate/translate.ts";
 import { create, createNamespace, eventually, startHomeCluster } from "../../test/home-cluster.ts";
 import type { HomeCluster } from "../../test/home-cluster.ts";
 import { keptLog, keptMetrics } from "../../test/quiet.ts";
 import { startRelay } from "../../test/relay.ts";
+import { GatewayApiDataPlane } from "./data-planes/gateway-api.ts";
 import { Controller } from "./run.ts";
-
-const noEnvoys: AdsServer = {
-  start: () => Promise.resolve({ port: 0 }),
-  publish: () => undefined,
-  acknowledgements: () => new Map(),
-  listening: () => new Map(),
-  onAcknowledged: () => undefined,
-  followLeader: () => undefined,
-  stop: () => Promise.resolve(),
-};
 
 async function gateway(host: string): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
@@ -108,7 +96,7 @@ describe("a peer that is lost, at two real API servers", function () {
     });
     const probed = new Set<string>();
     const controller = new Controller({
-      stages: { reconcile: createReconcile(), translate: createTranslate(), gatewayStatuses },
+      reconcile: createReconcile(),
       home: await home.connect(),
       connectPeer: async (kubeconfig) => {
         const access = await peerAccess(Buffer.from(kubeconfig.reveal(), "base64"));
@@ -121,7 +109,8 @@ describe("a peer that is lost, at two real API servers", function () {
           ? Promise.resolve(undefined)
           : probeTcp({ address: real.host, port: real.port }, limitMs);
       },
-      adsServer: noEnvoys,
+      // It serves nobody.
+      dataPlane: new GatewayApiDataPlane(),
       log: keptLog(),
       metrics: keptMetrics(),
       timing: realTiming,
@@ -131,6 +120,7 @@ describe("a peer that is lost, at two real API servers", function () {
         dummyEndpoints: "All",
         legacyEndpoints: false,
         poolReplicas: 1,
+        dataPlane: { name: "envoy" },
         ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "west",

@@ -1,11 +1,12 @@
 /**
  * The controller's pages: /healthz, /readyz and /metrics for the cluster, /debug for whoever is beside it.
  *
- * Ready means: a World was seen as a whole, and Envoys are served by it. Whether this replica leads doesn't matter.
+ * Ready means: a World was seen as a whole, and the data plane carries it. Whether this replica leads doesn't matter.
  */
 import { jsonPage, servePages, textPage } from "../drivers/metrics/health-server.ts";
 import type { Page } from "../drivers/metrics/health-server.ts";
 import type { PrometheusMetrics } from "../drivers/metrics/prometheus-metrics.ts";
+import type { DataPlane } from "../model/data-plane.ts";
 import type { Controller, ControllerStatus } from "./run.ts";
 
 export interface StatusPages {
@@ -16,17 +17,23 @@ export interface StatusPages {
 
 export interface StatusPagesOptions {
   readonly controller: Controller;
+  readonly dataPlane: DataPlane;
   readonly metrics: PrometheusMetrics;
   readonly ports: { readonly health: number; readonly debug: number };
 }
 
 /** Serves the pages until they are closed. */
-export async function serveStatus({ controller, metrics, ports }: StatusPagesOptions): Promise<StatusPages> {
+export async function serveStatus({
+  controller,
+  dataPlane,
+  metrics,
+  ports,
+}: StatusPagesOptions): Promise<StatusPages> {
   const health = await servePages(
     { host: "0.0.0.0", port: ports.health },
     {
       "/healthz": () => textPage("ok"),
-      "/readyz": () => readyPage(controller.status),
+      "/readyz": () => readyPage(controller.status, dataPlane.waitsFor()),
       "/metrics": async () => ({ contentType: metrics.contentType, text: await metrics.text() }),
     },
   );
@@ -35,7 +42,9 @@ export async function serveStatus({ controller, metrics, ports }: StatusPagesOpt
     {
       "/debug/world": () => jsonPage(worldSummary(controller.status)),
       "/debug/desired": () => jsonPage(controller.status.desired ?? null),
-      "/debug/envoy": () => jsonPage(controller.status.translation ?? null),
+      ...Object.fromEntries(
+        Object.entries(dataPlane.pages).map(([name, shown]) => [`/debug/${name}`, () => jsonPage(shown())]),
+      ),
     },
   );
   return {
@@ -47,10 +56,15 @@ export async function serveStatus({ controller, metrics, ports }: StatusPagesOpt
   };
 }
 
-function readyPage({ observer, isServing }: ControllerStatus): Page {
-  if (isServing) return textPage("ok");
-  const waits =
+function readyPage(
+  { observer, isServing, world }: ControllerStatus,
+  dataPlaneWaits: string | undefined,
+): Page {
+  if (isServing && dataPlaneWaits === undefined) return textPage("ok");
+  const unsynced =
     observer.unsynced.length > 0 ? `waits for ${observer.unsynced.join(", ")}` : "waits for peers";
+  const waits =
+    world === undefined ? unsynced : (dataPlaneWaits ?? "waits for a first pass without a failure");
   const problems = observer.failures.map(({ kind, problem }) => `${kind}: ${problem.message}`);
   return textPage([waits, ...problems].join("\n"), 503);
 }

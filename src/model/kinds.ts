@@ -81,6 +81,7 @@ export const kinds = {
   GRPCRoute: of(gatewayApi, "GRPCRoute", inNamespace("grpcroutes")),
   TLSRoute: of(gatewayApi, "TLSRoute", inNamespace("tlsroutes")),
   BackendTLSPolicy: of(gatewayApi, "BackendTLSPolicy", inNamespace("backendtlspolicies")),
+  EnvoyProxy: of("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", inNamespace("envoyproxies")),
   ReferenceGrant: of("gateway.networking.k8s.io/v1beta1", "ReferenceGrant", inNamespace("referencegrants")),
   ServiceExport: of("multicluster.x-k8s.io/v1beta1", "ServiceExport", inNamespace("serviceexports")),
   McsServiceImport: of("multicluster.x-k8s.io/v1beta1", "ServiceImport", inNamespace("serviceimports")),
@@ -130,6 +131,8 @@ export interface ObjectTypes {
   TLSRoute: Kube<ITLSRoute>;
   BackendTLSPolicy: Kube<IBackendTLSPolicy>;
   ReferenceGrant: Kube<IReferenceGrant>;
+  /** Parameters of Envoy Gateway, which need not be there. */
+  EnvoyProxy: { apiVersion: string; kind: string; metadata: ObjectMeta; spec?: unknown };
   ServiceExport: ServiceExport;
   McsServiceImport: McsServiceImport;
   ClusterProperty: ClusterProperty;

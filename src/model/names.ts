@@ -38,6 +38,8 @@ export const labels = {
   serviceNamespace: `${group}/service-namespace`,
   serviceName: `${group}/service-name`,
   wanPolicy: `${group}/wan-policy`,
+  /** On dummy Services of one cluster: its id. */
+  cluster: `${group}/cluster`,
   /** On gateway Pods, their Deployments and Services: the fleet (pool, or `<namespace>.<gateway>`). */
   fleet: `${group}/fleet`,
   /** On a peer's Secret: the peer's cluster id. */
@@ -90,6 +92,19 @@ export function hashedName(...parts: readonly string[]): string {
   return `${parts.join("-").slice(0, maxName - 9)}-${hash8(parts)}`;
 }
 
+/**
+ * A derived name that is a Service's (a DNS label that begins with a letter), of parts that may be names of any kind: a
+ * Gateway's may hold dots and begin with a digit. Where the parts are no such name as they are, what is left of them gets
+ * their hash.
+ */
+export function derivedLabel(...parts: readonly string[]): string {
+  const plain = parts.join("-");
+  if (/^[a-z][-a-z0-9]*$/.test(plain)) return derivedName(...parts);
+  const legible = plain.replaceAll(".", "-");
+  const label = /^[a-z]/.test(legible) ? legible : `gw-${legible}`;
+  return `${label.slice(0, maxName - 9)}-${hash8(parts)}`;
+}
+
 /** Gateway, HTTPRoute of the exporting cluster. */
 export const ingressName = (service: string): string => derivedName(service, "ingress");
 /** Shadow Service, egress Gateway and its first HTTPRoute. */
@@ -97,6 +112,18 @@ export const shadowName = (service: string): string => derivedName(service, "clu
 /** Dummy Service in {@link dummyNamespace}: this service over this policy. */
 export const dummyName = (service: string, namespace: string, policy: string): string =>
   derivedName(service, namespace, policy);
+/** Dummy Service in {@link dummyNamespace}: this service over this policy in one cluster. */
+export const clusterDummyParts = (
+  service: { readonly namespace: string; readonly name: string },
+  policy: string,
+  cluster: string,
+): readonly string[] => [service.name, service.namespace, policy, cluster];
+/**
+ * GatewayAdvertisement of a service that has ingress gateways of its own. Unlike a derived name it can't meet another's:
+ * no namespace holds a dot, and neither does the name of the shared pool.
+ */
+export const servicePool = (service: { readonly namespace: string; readonly name: string }): string =>
+  `${service.namespace}.${service.name}`;
 /** The name that backends see, and by which an ingress gateway tells services apart: `<svc>.<ns>.svc.cluster.local`. */
 export const clusterHostname = (service: { readonly namespace: string; readonly name: string }): string =>
   `${service.name}.${service.namespace}.svc.${clusterDomain}`;

@@ -22,7 +22,7 @@ export type Store<T> = ReadonlyMap<string, T>;
  * these certificate and key. ConfigMaps: only the authorities under `ca.crt`. CustomResourceDefinitions: only
  * `wanpolicies.mc-wan.l7mp.io`, the owner of what has no other. Endpoints, ServiceAccounts, Deployments and
  * PodDisruptionBudgets: only those labelled managed-by mc-wan. EndpointSlices and Services: all. Nodes: only their pod
- * ranges. ServiceCIDRs: none before Kubernetes 1.33.
+ * ranges. ServiceCIDRs: none before Kubernetes 1.33. EnvoyProxies: only where another implementation carries the traffic.
  */
 export const homeKinds = [
   "Namespace",
@@ -45,6 +45,7 @@ export const homeKinds = [
   "TlsSecret",
   "ConfigMap",
   "ReferenceGrant",
+  "EnvoyProxy",
   "ServiceExport",
   "McsServiceImport",
   "ClusterProperty",
@@ -103,6 +104,12 @@ export interface Settings {
   readonly legacyEndpoints: boolean;
   /** Replicas of each shared pool. */
   readonly poolReplicas: number;
+  /**
+   * Who carries the traffic: mc-wan's own Envoys, or another implementation of Gateway API, by the name of its
+   * GatewayClass.
+   */
+  readonly dataPlane:
+    { readonly name: "envoy" } | { readonly name: "gateway-api"; readonly gatewayClassName: string };
   /** Where peers reach the shared ingress pool. */
   readonly ingress: {
     readonly mode: GatewayAdvertisement["spec"]["mode"];

@@ -51,6 +51,9 @@ export interface KindFailure {
   readonly problem: Problem;
 }
 
+/** The objects of a kind that is not followed: the same Map always. */
+const nothing: ReadonlyMap<string, KubeObject> = new Map();
+
 export class ClusterWatch {
   readonly #options: ClusterWatchOptions;
   readonly #reflectors = new Map<KindName, Reflector>();
@@ -79,7 +82,7 @@ export class ClusterWatch {
 
   /** The objects of a kind: the same Map while nothing changes. */
   objects(kind: KindName): ReadonlyMap<string, KubeObject> {
-    return this.#reflectors.get(kind)?.objects() ?? new Map<string, KubeObject>();
+    return this.#reflectors.get(kind)?.objects() ?? nothing;
   }
 
   /** Whether every kind was listed once. */

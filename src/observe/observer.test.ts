@@ -21,6 +21,7 @@ const settings: Settings = {
   dummyEndpoints: "All",
   legacyEndpoints: true,
   poolReplicas: 2,
+  dataPlane: { name: "envoy" },
   ingress: { mode: "PodIP", addresses: [] },
 };
 

@@ -77,7 +77,7 @@ export class Observer {
       ...options,
       cluster: "home",
       reader: options.home,
-      kinds: [...watchedHomeKinds, { name: "Secret", selection: secrets }],
+      kinds: [...watchedHomeKinds(options.settings), { name: "Secret", selection: secrets }],
       changed,
     });
     this.#peers = new ClusterSet({ ...options, connect: options.connectPeer, changed });

@@ -31,6 +31,7 @@ const optionalKinds: ReadonlySet<HomeKind> = new Set([
   "GRPCRoute",
   "TLSRoute",
   "BackendTLSPolicy",
+  "EnvoyProxy",
 ]);
 
 /** Others' objects, of which little is kept; who wants no TLS at Gateways need not let them be read. */
@@ -43,13 +44,17 @@ const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
   ConfigMap: { ...ofCertificates, project: authorityConfigMapOf },
 };
 
-/** The home kinds, as a ClusterWatch takes them. */
-export const watchedHomeKinds: readonly WatchedKind[] = homeKinds.map((name) => ({
-  name,
-  selection: selections[name] ?? {},
-  isOptional: optionalKinds.has(name),
-  ...ways[name],
-}));
+/** The home kinds that the settings ask for, as a ClusterWatch takes them. */
+export function watchedHomeKinds({ dataPlane }: Settings): readonly WatchedKind[] {
+  // What is not looked at needs no right to be read.
+  const isWatched = (name: HomeKind): boolean => name !== "EnvoyProxy" || dataPlane.name === "gateway-api";
+  return homeKinds.filter(isWatched).map((name) => ({
+    name,
+    selection: selections[name] ?? {},
+    isOptional: optionalKinds.has(name),
+    ...ways[name],
+  }));
+}
 
 /** What is kept of a Node: heartbeats in its status, every few seconds from every node, must make no new World. */
 function podRangesOf({ apiVersion, kind, metadata, ...node }: KubeObject): KubeObject {

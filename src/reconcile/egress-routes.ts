@@ -14,7 +14,6 @@ import {
   derivedName,
   dummyNamespace,
   egressPool,
-  gatewayClassName,
   shadowName,
 } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
@@ -29,11 +28,14 @@ import {
   type TranslatedRules,
 } from "./http-rules.ts";
 import { metadataOf, typeOf } from "./owners.ts";
+import { spreadRules, type FindTargets } from "./spread-backends.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
 /** What the egress side of one import is made of. */
 export interface EgressInput {
   readonly service: ServiceRef;
+  /** Of its Gateway. */
+  readonly gatewayClassName: string;
   /** HTTP ports, in the order of their numbers; at least one. */
   readonly ports: readonly AdvertisedPort[];
   readonly containerPorts: ReadonlyMap<number, number>;
@@ -44,6 +46,8 @@ export interface EgressInput {
   readonly referable: ReferableServices;
   /** clusterIPs of the shadow. */
   readonly addresses: readonly string[];
+  /** Set where the routes have to say which cluster gets how much. */
+  readonly findTargets: FindTargets | undefined;
   readonly owner: OwnerReference | undefined;
 }
 
@@ -51,12 +55,15 @@ export interface EgressInput {
 export interface EgressSide {
   readonly gateway: ServedGateway;
   readonly routes: readonly ObjectTypes["HTTPRoute"][];
+  /** Dummies whose requests the routes spread over clusters. */
+  readonly dummies: readonly string[];
   readonly refusals: readonly Problem[];
   readonly unresolved: readonly Problem[];
 }
 
 /** Name of a port's listener: the port's own, `port-<n>` if it has none. */
-const listenerName = ({ name = "", port }: AdvertisedPort): string => (name === "" ? `port-${port}` : name);
+export const listenerName = ({ name = "", port }: AdvertisedPort): string =>
+  name === "" ? `port-${port}` : name;
 
 /** The Gateway and HTTPRoutes of an import that goes through the egress gateway. */
 export function egressSide(input: EgressInput): EgressSide {
@@ -66,11 +73,15 @@ export function egressSide(input: EgressInput): EgressSide {
   const hostnames = egressHostnames(service);
   const ports = input.ports.filter((port) => input.containerPorts.has(port.port));
   const translated = ports.map((port) => rulesOf(port, input));
+  const { findTargets } = input;
+  const spread = translated.map(({ rules }) =>
+    findTargets === undefined ? { rules, dummies: [] } : spreadRules(rules, findTargets),
+  );
   const gateway: ObjectTypes["Gateway"] = {
     ...typeOf("Gateway"),
     metadata: metadataOf({ ...identity, name, annotations: { [annotations.serviceType]: "ClusterIP" } }),
     spec: {
-      gatewayClassName,
+      gatewayClassName: input.gatewayClassName,
       listeners: ports.map((port) => ({
         name: listenerName(port),
         port: port.port,
@@ -90,7 +101,7 @@ export function egressSide(input: EgressInput): EgressSide {
         { group: "gateway.networking.k8s.io", kind: "Gateway", name, sectionName: listenerName(port) },
       ],
       hostnames,
-      rules: (translated[index]?.rules ?? []) as RouteRule[],
+      rules: (spread[index]?.rules ?? []) as RouteRule[],
     },
   }));
   return {
@@ -108,6 +119,7 @@ export function egressSide(input: EgressInput): EgressSide {
       },
     },
     routes,
+    dummies: [...new Set(spread.flatMap(({ dummies }) => dummies))],
     refusals: distinct(translated.flatMap(({ refusals }) => refusals)),
     unresolved: distinct(translated.flatMap(({ unresolved }) => unresolved)),
   };

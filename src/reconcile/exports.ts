@@ -13,7 +13,6 @@ import {
   derivedName,
   annotations,
   dummyNamespace,
-  gatewayClassName,
   ingressName,
   ingressPool,
   portHeader,
@@ -21,6 +20,8 @@ import {
 } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
+import type { Settings } from "../model/world.ts";
+import { poolOf } from "./data-plane.ts";
 import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
 import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
@@ -35,6 +36,7 @@ export interface ExportInput {
   readonly service: ObjectTypes["Service"] | undefined;
   readonly slices: readonly ObjectTypes["EndpointSlice"][];
   readonly policies: PolicySet;
+  readonly settings: Settings;
 }
 
 /** A ServiceExport of the home cluster, judged. */
@@ -75,7 +77,7 @@ export function isReserved(service: ServiceRef): boolean {
 }
 
 /** Judges one ServiceExport. */
-export function judgeExport({ serviceExport, service, slices, policies }: ExportInput): HomeExport {
+export function judgeExport({ serviceExport, service, slices, policies, settings }: ExportInput): HomeExport {
   const ref = { namespace: serviceExport.metadata.namespace ?? "", name: serviceExport.metadata.name };
   const exportAnnotations = serviceExport.metadata.annotations ?? {};
   const choice = defaultPolicy(policies, exportAnnotations, service?.metadata.annotations ?? {});
@@ -119,7 +121,7 @@ export function judgeExport({ serviceExport, service, slices, policies }: Export
     ...(Object.keys(exportedAnnotations).length === 0 ? {} : { annotations: exportedAnnotations }),
     ...("policy" in choice ? { wanPolicy: choice.policy } : {}),
     ...(path === "Direct" || path === "Gateway" ? { path } : {}),
-    pool: ingressPool,
+    pool: poolOf(ref, settings),
     readyBackends: readyByZone(endpoints),
     ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),
   };
@@ -169,11 +171,20 @@ export interface IngressSide {
   readonly routes?: readonly ObjectTypes["HTTPRoute"][];
 }
 
+/** Whether requests for the service can arrive from other clusters at all. */
+export function needsIngress({ type, ports }: ServiceAdvertisementSpec, policies: PolicySet): boolean {
+  return (
+    type !== "Headless" && policies.accepted.size > 0 && ports.some((port) => carriageOf(port) === "HTTP")
+  );
+}
+
 /** The ServiceAdvertisement and, if requests can arrive for it, the ingress Gateway and its HTTPRoutes. */
 export function ingressSide(
   { ref, serviceExport, advertisement }: HomeExport,
   policies: PolicySet,
   around: {
+    /** Of Gateways; undefined: none may be written. */
+    readonly gatewayClassName: string | undefined;
     /** Of the shared ingress gateways. */
     readonly addresses: readonly string[];
     /** The CRD: a ServiceExport outlives the installation, and what we made for it must not. */
@@ -181,7 +192,7 @@ export function ingressSide(
   },
 ): IngressSide {
   if (advertisement === undefined) return { objects: [] };
-  const { addresses, owner } = around;
+  const { gatewayClassName, addresses, owner } = around;
   const identity = { namespace: ref.namespace, cause: ref, owner };
   const advertised = desired("ServiceAdvertisement", {
     ...typeOf("ServiceAdvertisement"),
@@ -189,7 +200,7 @@ export function ingressSide(
     spec: advertisement,
   });
   const httpPorts = advertisement.ports.filter((port) => carriageOf(port) === "HTTP");
-  if (advertisement.type === "Headless" || httpPorts.length === 0 || policies.accepted.size === 0)
+  if (!needsIngress(advertisement, policies) || gatewayClassName === undefined)
     return { objects: [advertised] };
   const name = ingressName(ref.name);
   const listeners = [...policies.accepted.values()].map((policy) => ({

@@ -7,7 +7,7 @@ import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
   annotations,
-  derivedName,
+  derivedLabel,
   egressPool,
   gatewayClassName,
   hashedName,
@@ -76,7 +76,7 @@ export function fleetOf(gateway: ObjectTypes["Gateway"]): Omit<Fleet, "owner"> {
   return {
     name: fleetName(namespace, name),
     namespace,
-    objectName: derivedName(name, "mc-wan"),
+    objectName: derivedLabel(name, "mc-wan"),
     serviceType: asked === "NodePort" || asked === "LoadBalancer" ? asked : "ClusterIP",
     ports: numbers.map((port) => ({ name: `port-${port}`, port })),
   };

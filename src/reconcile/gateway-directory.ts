@@ -4,7 +4,7 @@
  */
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import { reasons } from "../api/conditions.ts";
-import { ingressPool, systemNamespace } from "../model/names.ts";
+import { systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isHeard } from "../model/world.ts";
@@ -32,14 +32,14 @@ export type Home = typeof home;
 /** More gateways of one pool than this are not looked at. */
 const maxEndpoints = 100;
 
-/** The directory, out of home's own endpoints and what peers advertise. `ownAddresses`: what an address of ours is, for a person. */
+/** The directory, out of home's own pools and what peers advertise. `ownAddresses`: what an address of ours is, for a person. */
 export function gatewayDirectory(
-  homeEndpoints: readonly GatewayEndpoint[],
+  homePools: ReadonlyMap<string, readonly GatewayEndpoint[]>,
   peers: readonly Peer[],
   ownAddresses: ReadonlyMap<string, string>,
 ): GatewayDirectory {
-  const pools = new Map<ClusterId | Home, Map<string, readonly GatewayEndpoint[]>>([
-    [home, new Map([[ingressPool, homeEndpoints]])],
+  const pools = new Map<ClusterId | Home, ReadonlyMap<string, readonly GatewayEndpoint[]>>([
+    [home, homePools],
   ]);
   const problems: Problem[] = [];
   for (const peer of peers) {

@@ -62,14 +62,14 @@ export function zonesOf(
   return zones;
 }
 
-/** The GatewayAdvertisement of the shared ingress pool. */
+/** The GatewayAdvertisement of a pool of ingress gateways. */
 export function gatewayAdvertisement(
-  { mode, endpoints }: Omit<GatewayAdvertisement["spec"], "formatVersion">,
+  { name, mode, endpoints }: Omit<GatewayAdvertisement["spec"], "formatVersion"> & { readonly name: string },
   owner: OwnerReference | undefined,
 ): DesiredObject {
   const object: GatewayAdvertisement = {
     ...typeOf("GatewayAdvertisement"),
-    metadata: metadataOf({ namespace: systemNamespace, name: ingressPool, owner }),
+    metadata: metadataOf({ namespace: systemNamespace, name, owner }),
     spec: { formatVersion: 1, mode, endpoints },
   };
   return desired("GatewayAdvertisement", object);

@@ -13,14 +13,15 @@ import { labels, shadowName } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ClusterId } from "../model/world.ts";
 import type { ReferableServices } from "./backend-refs.ts";
+import type { EgressPlace } from "./data-plane.ts";
 import type { NamedDummies } from "./dummy-services.ts";
 import { egressSide } from "./egress-routes.ts";
 import type { GatewayDirectory, Home } from "./gateway-directory.ts";
-import type { GatewayPod } from "./gateway-pods.ts";
 import { mcsSpec, readyCount, type Merged } from "./imports.ts";
 import { mcsSlices } from "./mcs-slices.ts";
 import { desired, isOurs, metadataOf, ownerReference, typeOf } from "./owners.ts";
 import { proxySlices, type PortTargets, type Target } from "./proxy-slices.ts";
+import type { FindTargets } from "./spread-backends.ts";
 import { clusterIPsOf, shadowService, standingContainerPort, type Path } from "./shadow-services.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
@@ -58,13 +59,12 @@ export interface ImportSurroundings {
   readonly mcs: McsServiceImport | undefined;
   /** Whether an IP is that of another Service. */
   readonly isTaken: (ip: string) => boolean;
-  /** By number of the service's port. */
-  readonly containerPorts: ReadonlyMap<number, number>;
-  /** Egress Pods that listen at a container port. */
-  readonly listening: ReadonlyMap<number, readonly GatewayPod[]>;
-  /** Whether the egress pool has a ready Pod at all. */
-  readonly poolReady: boolean;
+  /** Of Gateways; undefined: none may be written. */
+  readonly gatewayClassName: string | undefined;
+  readonly egress: EgressPlace;
   readonly stale: StaleGateways;
+  /** Set where the routes have to say which cluster gets how much. */
+  readonly findTargets: FindTargets | undefined;
 }
 
 /** An import's gateways in stale clusters, for the policy that holds. */
@@ -79,6 +79,8 @@ export interface ImportSide {
   readonly refusals: readonly Problem[];
   /** References that lead nowhere. */
   readonly unresolved: readonly Problem[];
+  /** Dummies whose requests the routes spread over clusters. */
+  readonly dummies?: readonly string[];
   /** Set if the IP that the import held belongs to another Service now. */
   readonly ipChanged?: Problem;
   /** Gateways of stale clusters that the shadow leads to past any Envoy. */
@@ -112,7 +114,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
   if (merged.type === "Headless") return { objects, routes: [], refusals: [], unresolved: [], probes: [] };
 
   const direct = goesDirect(imported, around, shadow);
-  const targetPorts = new Map(around.containerPorts);
+  const targetPorts = new Map(around.egress.containerPorts);
   if (direct && policy !== undefined) {
     const port = around.policies.accepted.get(policy)?.spec.port;
     for (const { port: number } of imported.httpPorts) if (port !== undefined) targetPorts.set(number, port);
@@ -137,27 +139,34 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
         },
       }
     : {};
-  if (imported.httpPorts.length === 0 || around.containerPorts.size === 0) {
+  const { gatewayClassName } = around;
+  if (
+    imported.httpPorts.length === 0 ||
+    around.egress.containerPorts.size === 0 ||
+    gatewayClassName === undefined
+  ) {
     return { objects, routes: [], refusals: [], unresolved: [], probes, ...ipChanged };
   }
   const egress = egressSide({
     service,
+    gatewayClassName,
     ports: imported.httpPorts,
-    containerPorts: around.containerPorts,
+    containerPorts: around.egress.containerPorts,
     rules: imported.rules,
     choice: imported.choice,
     dummies: imported.dummies.names,
     policies: around.policies,
     referable: around.referable,
     addresses: lost ? [] : ips,
+    findTargets: around.findTargets,
     owner,
   });
   objects.push(
     desired("Gateway", egress.gateway.gateway),
     ...egress.routes.map((route) => desired("HTTPRoute", route)),
   );
-  const { gateway, routes, refusals, unresolved } = egress;
-  return { objects, gateway, routes, refusals, unresolved, probes, ...ipChanged };
+  const { gateway, routes, refusals, unresolved, dummies } = egress;
+  return { objects, gateway, routes, refusals, unresolved, dummies, probes, ...ipChanged };
 }
 
 /**
@@ -176,14 +185,14 @@ function goesDirect(
     port === undefined ||
     second !== undefined ||
     "problem" in imported.choice ||
-    !around.poolReady
+    !around.egress.mayListen
   )
     return false;
   const wasDirect =
     (shadow.spec?.ports ?? []).length === 1 &&
     shadow.spec?.ports?.[0]?.port === port.port &&
     standingContainerPort(shadow, port.port) === undefined;
-  return wasDirect && (around.listening.get(port.port) ?? []).length === 0;
+  return wasDirect && (around.egress.listening.get(port.port) ?? []).length === 0;
 }
 
 function targetsOf(
@@ -193,8 +202,8 @@ function targetsOf(
 ): PortTargets {
   const words = { portName: port.name, appProtocol: port.appProtocol };
   if (directPolicy === undefined) {
-    const target = around.containerPorts.get(port.port);
-    const pods = around.listening.get(port.port) ?? [];
+    const target = around.egress.containerPorts.get(port.port);
+    const pods = around.egress.listening.get(port.port) ?? [];
     return {
       ...words,
       targets: target === undefined ? [] : pods.map(({ address }) => ({ address, port: target })),

@@ -6,12 +6,14 @@ import { shadowName } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
+import type { OtherCarrier } from "./data-plane.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { uncarriedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { classified, notOurs, renamedWords } from "./status-words.ts";
+import { theirVerdicts } from "./their-verdicts.ts";
 
 /** What an MCS ServiceImport meets in this cluster. */
 export interface McsSurroundings {
@@ -20,6 +22,8 @@ export interface McsSurroundings {
   readonly shadow: ObjectTypes["Service"] | undefined;
   /** Exporting clusters that are not heard any more, and exports that can't be read. */
   readonly unusable: readonly Problem[];
+  /** Whether another implementation carries its Gateway. */
+  readonly carried: Finding | undefined;
   readonly generation: number | undefined;
 }
 
@@ -32,6 +36,7 @@ export function mcsConditions(imported: Import, around: McsSurroundings): Condit
     condition(types.Ready, mcsReady(imported, around), generation),
     condition(types.Classified, classified(merged.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(merged, takenProblems(imported)), generation),
+    ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
     ...(unusable.length === 0 ? [] : [condition(types.PeersUsable, unless(unusable, usable), generation)]),
   ];
 }
@@ -99,13 +104,15 @@ export interface RulesSurroundings {
   readonly imported: Import | undefined;
   readonly side: ImportSide | undefined;
   readonly foreign: readonly string[];
+  /** Set where another implementation carries the traffic. */
+  readonly other: OtherCarrier | undefined;
   readonly world: World;
   readonly generation: number | undefined;
 }
 
 /** Conditions of the L7 ServiceImport of the service `key`. */
 export function rulesConditions(key: string, around: RulesSurroundings): Condition[] {
-  const { imported, side, foreign, generation } = around;
+  const { imported, side, foreign, other, world, generation } = around;
   if (imported === undefined || side === undefined) {
     const nobody = {
       status: "False",
@@ -126,8 +133,13 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     );
   }
   const spec = imported.rules?.spec;
+  const theirs = other && theirVerdicts(side.routes, other, world);
+  // What was closed here is a reference to nothing in the route: theirs say the same once more, in worse words.
+  const isKnown = side.refusals.length + side.unresolved.length > 0;
+  const unresolved = [...side.unresolved, ...(isKnown ? [] : (theirs?.unresolved ?? []))];
   const refusals: Problem[] = [
     ...side.refusals,
+    ...(theirs?.refusals ?? []),
     ...(foreign.length > 0 ? [{ reason: reasons.NotOurs, message: notOurs(foreign) }] : []),
     ...(spec?.http !== undefined && imported.httpPorts.length === 0
       ? [{ reason: reasons.NoMatchingPort, message: "The service has no HTTP port for the http rules." }]
@@ -154,19 +166,26 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
   } as const;
   return [
     condition(types.Accepted, unless(refusals, accepted), generation),
-    condition(types.ResolvedRefs, unless(side.unresolved, resolved), generation),
-    condition(types.Programmed, programmed(imported, around.world), generation),
+    condition(types.ResolvedRefs, unless(unresolved, resolved), generation),
+    condition(types.Programmed, programmed(imported, world, other), generation),
     condition(types.Enforced, byName, generation),
   ];
 }
 
 /** As the import's Gateway says. */
-function programmed({ shadowKey }: Import, world: World): Finding {
-  const gateway = world.home.Gateway.get(shadowKey);
+function programmed(imported: Import, world: World, other: OtherCarrier | undefined): Finding {
+  const follows = {
+    status: "True",
+    reason: reasons.Programmed,
+    message: "A gateway follows the rules.",
+  } as const;
+  // Of others the listeners' word counts, and that somebody is there.
+  const carried = other?.ofImport(imported);
+  if (carried !== undefined) return carried.status === "True" ? follows : carried;
+  const gateway = world.home.Gateway.get(imported.shadowKey);
   const said = gateway?.status?.conditions?.find(({ type }) => type === types.Programmed);
   const isCurrent = said?.observedGeneration === gateway?.metadata.generation;
-  if (said?.status === "True" && isCurrent)
-    return { status: "True", reason: reasons.Programmed, message: "A gateway follows the rules." };
+  if (said?.status === "True" && isCurrent) return follows;
   return said?.status === "False"
     ? { status: "False", reason: said.reason, message: said.message }
     : {

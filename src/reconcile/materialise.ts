@@ -1,27 +1,26 @@
 /**
- * From imports to what stands for them, each import remembered by all that it depends on: container ports, egress Pods,
- * gateways of other clusters, what stands already.
+ * From imports to what stands for them, each import remembered by all that it depends on: where its
+ * egress side is, gateways of other clusters, what stands already.
  */
-import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import type { DesiredObject, ProbeTarget, WanBackend } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import { dummyNamespace, egressPool } from "../model/names.ts";
+import { dummyNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isHeard } from "../model/world.ts";
 import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { ImportedService, ReferableServices } from "./backend-refs.ts";
+import { ClusterSpread } from "./cluster-spread.ts";
+import type { DataPlanePass } from "./data-plane.ts";
 import { dummyPortName, dummyServices } from "./dummy-services.ts";
-import { containerPortsOf, portsNote } from "./egress-ports.ts";
 import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts";
-import { readyPods, type GatewayPod } from "./gateway-pods.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { importSide, type Import, type ImportSide } from "./import-side.ts";
 import { overlaps, ownRanges } from "./own-ranges.ts";
-import { proxySlices, sliceName } from "./proxy-slices.ts";
+import { proxySlices } from "./proxy-slices.ts";
 import { referenceGrants } from "./reference-grants.ts";
 import { isOurs } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
@@ -33,9 +32,8 @@ import type { PolicySet } from "./wan-policies.ts";
 export interface PassInput {
   readonly gathered: Gathered;
   readonly policies: PolicySet;
-  readonly homeEndpoints: readonly GatewayEndpoint[];
   readonly owner: OwnerReference | undefined;
-  readonly zones: ReadonlyMap<string, string>;
+  readonly dataPlane: DataPlanePass;
 }
 
 /** What stands for all imports. */
@@ -59,31 +57,35 @@ export class Materialiser {
   readonly #sides = new KeyedMemo<ImportSide>();
   readonly #dummies = new KeyedMemo<DummySide>();
   readonly #slices = new KeyedMemo<Contribution>();
+  readonly #spread = new ClusterSpread();
   readonly #referable = new KeyedMemo<ReferableServices>();
 
   materialise(world: World, pass: PassInput): Materialised {
     const { imports } = pass.gathered;
     const ownAddresses = this.#once("own addresses", [world.home.Service], () => serviceAddresses(world));
     const directory = this.#directory(world, pass, ownAddresses);
-    const containerPorts = containerPortsOf(world, imports);
-    const pods = readyPods(world, egressPool, pass.zones);
+    const placeOf = pass.dataPlane.egress(imports);
+    const { gatewayClassName } = pass.dataPlane;
+    const places = new Map(imports.map((imported) => [imported.key, placeOf(imported)]));
     const byNamespace = Map.groupBy(imports, ({ service }) => service.namespace);
     const staleClusters = new Set(world.peers.filter(({ state }) => state === "Stale").map(({ id }) => id));
+    const dummySides = imports.map(
+      (imported) =>
+        [
+          imported,
+          this.#dummySide(imported, pass, { directory, note: places.get(imported.key)?.note ?? {} }),
+        ] as const,
+    );
+    const ofNamespace = Map.groupBy(dummySides, ([{ service }]) => service.namespace);
+    const { policies, owner } = pass;
+    const { other } = pass.dataPlane;
+    const spread =
+      other && this.#spread.pass({ world, other, imports: dummySides, policies, directory, owner });
     const sides = new Map<string, ImportSide>();
-    const dummySides: (readonly [Import, DummySide])[] = [];
     for (const imported of imports) {
       const { key } = imported;
-      const ports = new Map(
-        imported.httpPorts.flatMap(({ port }) => {
-          const container = containerPorts.get(`${key}:${port}`);
-          return container === undefined ? [] : [[port, container] as const];
-        }),
-      );
-      const listening = new Map(
-        [...ports].map(
-          ([port, container]) => [port, listeners(world, pods, { imported, container })] as const,
-        ),
-      );
+      const findTargets = spread?.finder(imported, ofNamespace.get(imported.service.namespace) ?? []);
+      const egress = places.get(key) ?? placeOf(imported);
       const referable = this.#referableFor(imported, {
         pass,
         neighbours: byNamespace.get(imported.service.namespace) ?? [],
@@ -104,10 +106,12 @@ export class Materialiser {
         holder,
         world.homeId,
         world.settings.legacyEndpoints,
-        pods.length > 0,
-        JSON.stringify([...ports]),
-        JSON.stringify([...listening]),
+        gatewayClassName,
+        egress.mayListen,
+        JSON.stringify([...egress.containerPorts]),
+        JSON.stringify([...egress.listening]),
         JSON.stringify([...stale]),
+        findTargets,
         ...localServices(imported, world),
       ];
       const side = this.#sides.get(key, dependencies, () =>
@@ -124,16 +128,16 @@ export class Materialiser {
           shadow,
           mcs,
           isTaken: () => holder !== undefined,
-          containerPorts: ports,
-          listening,
-          poolReady: pods.length > 0,
+          gatewayClassName,
+          egress,
           stale,
+          findTargets,
         }),
       );
       sides.set(key, side);
-      dummySides.push([imported, this.#dummySide(imported, pass, { directory, ports })]);
     }
     const slices = this.#dummySlices(world, { sides, dummySides, directory, owner: pass.owner });
+    const ofClusters = spread?.contributions(sides) ?? [];
     const probes = probesOf(sides.values());
     const sameProbes = this.#once("probes", [JSON.stringify(probes)], () => probes);
     this.#single.endPass();
@@ -142,7 +146,7 @@ export class Materialiser {
     this.#slices.endPass();
     this.#referable.endPass();
     return {
-      contributions: [...sides.values(), ...dummySides.map(([, side]) => side), ...slices],
+      contributions: [...sides.values(), ...dummySides.map(([, side]) => side), ...slices, ...ofClusters],
       sides,
       directoryProblems: directory.problems,
       probes: sameProbes,
@@ -156,19 +160,23 @@ export class Materialiser {
 
   #directory(
     world: World,
-    { homeEndpoints }: PassInput,
+    { dataPlane: { homePools } }: PassInput,
     ownAddresses: ReadonlyMap<string, string>,
   ): GatewayDirectory {
     const ranges = this.#once("own ranges", [world.home.Node, world.home.ServiceCIDR], () =>
       ownRanges(world.home),
     );
-    const own = overlaps(world, { ranges, clusterIPs: ownAddresses, homeEndpoints });
+    const own = overlaps(world, {
+      ranges,
+      clusterIPs: ownAddresses,
+      homeEndpoints: [...homePools.values()].flat(),
+    });
     const dependencies = [
-      homeEndpoints,
+      homePools,
       JSON.stringify([...own].sort(([a], [b]) => compare(a, b))),
       ...world.peers.flatMap((peer) => [peer.id, isHeard(peer), peer.objects.GatewayAdvertisement]),
     ];
-    return this.#once("directory", dependencies, () => gatewayDirectory(homeEndpoints, world.peers, own));
+    return this.#once("directory", dependencies, () => gatewayDirectory(homePools, world.peers, own));
   }
 
   /** What a ServiceImport's rules may name. Made only where there are rules: it depends on all imports of the namespace. */
@@ -188,15 +196,17 @@ export class Materialiser {
     { policies, owner }: PassInput,
     {
       directory,
-      ports,
-    }: { readonly directory: GatewayDirectory; readonly ports: ReadonlyMap<number, number> },
+      note,
+    }: { readonly directory: GatewayDirectory; readonly note: Readonly<Record<string, string>> },
   ): DummySide {
-    const note = portsNote(ports);
     return this.#dummies.get(
       key,
       [merged, dummies, policies, directory, owner, ...Object.values(note)],
       () => {
-        const { grants, objects } = referenceGrants(service, dummies.names, { owner, annotations: note });
+        const { grants, objects } = referenceGrants(service, [...dummies.names.values()], {
+          owner,
+          annotations: note,
+        });
         return {
           objects: [...dummyServices(service, { names: dummies.names, policies }, owner), ...objects],
           grants,
@@ -278,20 +288,6 @@ function serviceAddresses(world: World): Map<string, string> {
   for (const [key, service] of world.home.Service)
     for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
   return addresses;
-}
-
-/** Egress Pods at a container port: those known to listen, and those of which nothing is known but that stand there already. */
-function listeners(
-  world: World,
-  pods: readonly GatewayPod[],
-  { imported, container }: { readonly imported: Import; readonly container: number },
-): GatewayPod[] {
-  return pods.filter(({ name, address }) => {
-    const known = world.listening.get(name);
-    if (known !== undefined) return known.has(container);
-    const slice = world.home.EndpointSlice.get(sliceName(imported.shadowKey, container));
-    return slice?.endpoints?.some(({ addresses }) => addresses.includes(address)) ?? false;
-  });
 }
 
 /** Services that the rules name in their own namespace: the answer depends on them. */

@@ -4,27 +4,23 @@
  *     WANPolicies ─┐
  *     exports ─────┼→ ingress side, advertisements
  *     peers ───────┴→ imports → shadow, egress side, dummies, MCS objects, WAN backends
- *     Gateways ────→ fleets
+ *     data plane ──→ what is deployed for all of these, and where it is reached
  *
  * Pure but for its memory: the same World gives the same Desired. Never reads a clock, never writes.
  */
-import type { Desired, DesiredObject, DesiredStatus, ServedGateway } from "../model/desired.ts";
+import type { Desired, DesiredStatus } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
-import type { OwnerReference } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import { ingressPool, systemNamespace } from "../model/names.ts";
-import { byAge, compare } from "../model/order.ts";
+import { byAge } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import { Assembler, type Contribution } from "./assemble.ts";
 import { backendSlices } from "./endpoints-of-services.ts";
+import { EnvoyPlane } from "./envoy-plane.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
-import { addressesOf, fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
-import { gatewayAdvertisement, readyPods, zonesOf } from "./gateway-pods.ts";
+import { GatewayApiPlane } from "./gateway-api-plane.ts";
 import { ImportGatherer } from "./gather-imports.ts";
-import { ingressService } from "./ingress-service.ts";
-import { advertise } from "./ingress-sites.ts";
 import { Materialiser } from "./materialise.ts";
-import { crdOwner, isOurs } from "./owners.ts";
+import { crdOwner } from "./owners.ts";
 import { statusesOf } from "./statuses.ts";
 import { policySet, type PolicySet } from "./wan-policies.ts";
 
@@ -37,6 +33,7 @@ export function createReconcile(): (world: World) => Desired {
   const assembler = new Assembler();
   const gatherer = new ImportGatherer();
   const materialiser = new Materialiser();
+  const dataPlanes = { envoy: new EnvoyPlane(), "gateway-api": new GatewayApiPlane() };
   const once = <T>(key: string, dependencies: readonly unknown[], compute: () => T): T =>
     // Every key is asked for with one type only.
     single.get(key, dependencies, compute) as T;
@@ -48,41 +45,21 @@ export function createReconcile(): (world: World) => Desired {
     const slices = once("slices", [home.EndpointSlice], () => backendSlices(home.EndpointSlice));
 
     const exports = judgeExports(world, { policies, slices, memo: exportMemo });
-    const standing = home.Service.get(`${systemNamespace}/${ingressPool}`);
-    const addresses = standing !== undefined && isOurs(standing) ? addressesOf(standing) : [];
-    const ingressAddresses = once("ingress addresses", [addresses.join()], () => addresses);
+    const dataPlane = dataPlanes[settings.dataPlane.name].pass(world, { policies, slices, owner, exports });
+    const { gatewayClassName, ingressAddresses } = dataPlane;
     const contributions: Contribution[] = [];
     for (const [key, homeExport] of exports) {
       contributions.push(
-        ingressMemo.get(key, [homeExport, policies, ingressAddresses, owner], () =>
-          ingressSide(homeExport, policies, { addresses: ingressAddresses, owner }),
+        ingressMemo.get(key, [homeExport, policies, gatewayClassName, ingressAddresses, owner], () =>
+          ingressSide(homeExport, policies, { gatewayClassName, addresses: ingressAddresses, owner }),
         ),
       );
     }
 
-    const zones = zonesOf(slices);
-    const pods = readyPods(world, ingressPool, zones);
-    const { endpoints, unaddressed } = advertise(pods, policies, world);
-    const homeEndpoints = once("home endpoints", [JSON.stringify(endpoints)], () => endpoints);
-    const { mode } = settings.ingress;
-    const advertisement = once("gateway advertisement", [homeEndpoints, mode, owner], () => [
-      gatewayAdvertisement({ mode, endpoints: homeEndpoints }, owner),
-    ]);
-    contributions.push({ objects: advertisement });
-
     const gathered = gatherer.gather(world, exports, policies);
-    const materialised = materialiser.materialise(world, { gathered, policies, homeEndpoints, owner, zones });
+    const materialised = materialiser.materialise(world, { gathered, policies, owner, dataPlane });
     contributions.push(...materialised.contributions);
-
-    const ingress = once(
-      "ingress service",
-      [policies, home.Service, home.GatewayAdvertisement, settings],
-      () => ingressService(world, policies),
-    );
-    const pools = once("pools", [JSON.stringify(ingress.service), owner, settings], () =>
-      sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
-    );
-    contributions.push({ objects: pools }, ...usersGateways(world, single, owner));
+    contributions.push(...dataPlane.contributions);
 
     const assembled = assembler.assemble(world, contributions);
     const statuses = statusesOf({
@@ -93,7 +70,8 @@ export function createReconcile(): (world: World) => Desired {
       sides: materialised.sides,
       taken: assembled.taken,
       directoryProblems: materialised.directoryProblems,
-      ingress: { unaddressed, closed: ingress.closed },
+      ingress: dataPlane.ingress,
+      other: dataPlane.other,
       memo: statusMemo,
     });
     single.endPass();
@@ -103,7 +81,8 @@ export function createReconcile(): (world: World) => Desired {
     return {
       objects: assembled.objects,
       statuses,
-      gateways: assembled.gateways,
+      // Another implementation's are not ours to serve.
+      gateways: dataPlane.other === undefined ? assembled.gateways : [],
       httpRoutes: assembled.httpRoutes,
       grpcRoutes: assembled.grpcRoutes,
       referenceGrants: assembled.referenceGrants,
@@ -134,32 +113,10 @@ function judgeExports(
     const ofService = slices.get(key) ?? [];
     exports.set(
       key,
-      memo.get(key, [serviceExport, service, policies, ...ofService], () =>
-        judgeExport({ serviceExport, service, slices: ofService, policies }),
+      memo.get(key, [serviceExport, service, policies, world.settings, ...ofService], () =>
+        judgeExport({ serviceExport, service, slices: ofService, policies, settings: world.settings }),
       ),
     );
   }
   return exports;
-}
-
-function usersGateways(
-  world: World,
-  memo: KeyedMemo<unknown>,
-  owner: OwnerReference | undefined,
-): Contribution[] {
-  const gateways: ServedGateway[] = [];
-  const objects: DesiredObject[] = [];
-  for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
-    if (!isUsersGateway(gateway)) continue;
-    const served = servedGateway(gateway, world);
-    gateways.push(
-      memo.get(`served ${key}`, [gateway, served.addresses.join()], () => served) as ServedGateway,
-    );
-    objects.push(
-      ...(memo.get(`fleet ${key}`, [gateway, world.settings, owner], () =>
-        fleetObjects({ ...fleetOf(gateway), owner }, world.settings),
-      ) as DesiredObject[]),
-    );
-  }
-  return [{ objects, gateways }];
 }

@@ -6,7 +6,6 @@ import type { DesiredObject, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { routeKinds, type ObjectTypes } from "../model/kinds.ts";
 import { dummyNamespace, hashedName } from "../model/names.ts";
-import type { DummyNames } from "./dummy-services.ts";
 import { desired, metadataOf, typeOf } from "./owners.ts";
 
 /** Gateway API allows so many `to` in one grant. */
@@ -19,24 +18,27 @@ export const grantName = ({ name, namespace }: ServiceRef, ...part: readonly str
 /** The grants for one service's dummies. */
 export function referenceGrants(
   service: ServiceRef,
-  names: DummyNames,
+  names: readonly string[],
   around: {
     readonly owner: OwnerReference | undefined;
     /** Of the first grant. */
-    readonly annotations: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    /** Of the grants' names, where a service has several kinds of them. */
+    readonly part?: string;
   },
 ): { readonly objects: readonly DesiredObject[]; readonly grants: readonly ObjectTypes["ReferenceGrant"][] } {
-  const all = [...names.values()];
   const grants: ObjectTypes["ReferenceGrant"][] = [];
-  for (let start = 0; start < all.length; start += maxTo) {
+  const kind = around.part === undefined ? [] : [around.part];
+  for (let start = 0; start < names.length; start += maxTo) {
+    const part = [...kind, ...(start === 0 ? [] : [String(start / maxTo + 1)])];
     grants.push({
       ...typeOf("ReferenceGrant"),
       metadata: metadataOf({
         namespace: dummyNamespace,
-        name: start === 0 ? grantName(service) : grantName(service, String(start / maxTo + 1)),
+        name: grantName(service, ...part),
         cause: service,
         owner: around.owner,
-        ...(start === 0 ? { annotations: around.annotations } : {}),
+        ...(start === 0 && around.annotations !== undefined && { annotations: around.annotations }),
       }),
       spec: {
         from: routeKinds.map((kind) => ({
@@ -44,7 +46,7 @@ export function referenceGrants(
           kind,
           namespace: service.namespace,
         })),
-        to: all.slice(start, start + maxTo).map((name) => ({ group: "", kind: "Service", name })),
+        to: names.slice(start, start + maxTo).map((name) => ({ group: "", kind: "Service", name })),
       },
     });
   }

@@ -12,6 +12,7 @@ import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
+import type { OtherCarrier } from "./data-plane.ts";
 import type { HomeExport } from "./exports.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { home } from "./gateway-directory.ts";
@@ -39,6 +40,8 @@ export interface StatusInput {
   readonly directoryProblems: readonly Problem[];
   /** Why peers are not told of our own gateways: for lack of an address, and of ports of policies. */
   readonly ingress: { readonly unaddressed: readonly Problem[]; readonly closed: readonly Problem[] };
+  /** Set where another implementation carries the traffic. */
+  readonly other: OtherCarrier | undefined;
   /** Remembers statuses from pass to pass. */
   readonly memo: KeyedMemo<DesiredStatus>;
 }
@@ -58,6 +61,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const imported = imports.get(key);
     const merged = input.gathered.merged.get(key);
     const isAdvertised = world.home.ServiceAdvertisement.has(key);
+    const carried = input.other?.ofExport(homeExport);
     const dependencies = [
       homeExport,
       merged,
@@ -65,6 +69,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       taken.get(key)?.join(),
       world.homeId,
       isAdvertised,
+      ...wordsOf(carried),
     ];
     const status = memo.get(`ServiceExport ${key}`, dependencies, () => {
       const conditions = exportConditions(homeExport, {
@@ -73,6 +78,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         isAdvertised,
         foreign: taken.get(key) ?? [],
         homeId: world.homeId,
+        carried,
       });
       return { kind: "ServiceExport", key, form: "Conditions", conditions };
     });
@@ -85,6 +91,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const { key, merged } = imported;
     const shadow = world.home.Service.get(imported.shadowKey);
     const side = input.sides.get(key);
+    const carried = input.other?.ofImport(imported);
     const stale = staleExporters(merged, { peers: world.peers, probes: side?.probes ?? [] });
     const unusable = [...stale, ...(unread.get(key) ?? [])];
     const dependencies = [
@@ -95,6 +102,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       side,
       clusterIPsOf(shadow).join(),
       messageOf(unusable),
+      ...wordsOf(carried),
     ];
     const status = memo.get(`McsServiceImport ${key}`, dependencies, () => ({
       kind: "McsServiceImport",
@@ -105,6 +113,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         side,
         shadow,
         unusable,
+        carried,
         generation: mcs.metadata.generation,
       }),
       fields: { clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })) },
@@ -121,6 +130,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         imported: imports.get(key),
         side: input.sides.get(key),
         foreign: taken.get(key) ?? [],
+        other: input.other,
         world,
         generation: rules.metadata.generation,
       }),
@@ -132,7 +142,10 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const accepted = {
       status: "True",
       reason: reasons.Accepted,
-      message: "Peers can reach these gateways.",
+      message:
+        input.other === undefined
+          ? "Peers can reach these gateways."
+          : "Every service has ingress gateways of its own: see the advertisement of its name.",
     } as const;
     const peersUsable = {
       status: "True",
@@ -157,6 +170,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       condition(types.PeersUsable, unless(unusable, peersUsable), generation),
     ]);
   }
+  for (const status of input.other?.statuses ?? []) statuses.set(objectKey(status.kind, status.key), status);
   return statuses;
 }
 
@@ -166,12 +180,21 @@ function exporters(merged: Merged, homeId: string | undefined): string[] {
     .sort(compare);
 }
 
+/** Whether what is said is the same. */
+const wordsOf = (finding: Finding | undefined): unknown[] => [
+  finding?.status,
+  finding?.reason,
+  finding?.message,
+];
+
 interface ExportSurroundings {
   readonly merged: Merged | undefined;
   readonly imported: Import | undefined;
   readonly isAdvertised: boolean;
   readonly foreign: readonly string[];
   readonly homeId: string | undefined;
+  /** Whether another implementation carries its Gateway. */
+  readonly carried: Finding | undefined;
 }
 
 function exportConditions(homeExport: HomeExport, around: ExportSurroundings): Condition[] {
@@ -201,6 +224,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
     condition(types.Conflict, conflict(around.merged?.conflicts ?? []), generation),
     condition(types.Classified, classified(advertisement.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(advertisement, homeExport.unadvertised), generation),
+    ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
   ];
 }
 

@@ -42,6 +42,7 @@ const testSettings: Settings = {
   dummyEndpoints: "All",
   legacyEndpoints: false,
   poolReplicas: 2,
+  dataPlane: { name: "envoy" },
   ingress: { mode: "PodIP", addresses: [] },
 };
 

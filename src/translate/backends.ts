@@ -9,6 +9,7 @@
  * go without touching a route.
  */
 import { reasons } from "../api/conditions.ts";
+import { speaksHttp2 } from "../model/app-protocol.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
 import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
@@ -246,10 +247,4 @@ function closed(reason: string, message: string): Problem {
 /** Ends the name of a cluster that speaks HTTP/2 only because a GRPCRoute asks for it. */
 function grpcSuffix(port: ServicePort, fromKind: RouteKind): string {
   return fromKind === "GRPCRoute" && !speaksHttp2(port) ? "/grpc" : "";
-}
-
-/** Whether a Service's port says that it speaks HTTP/2 without TLS: appProtocol, else the prefix of its name. */
-function speaksHttp2(port: ServicePort): boolean {
-  const protocols = ["kubernetes.io/h2c", "h2c", "http2", "grpc"];
-  return protocols.includes(port.appProtocol ?? port.name?.split("-")[0] ?? "");
 }

@@ -76,6 +76,7 @@ export function buildCase(file: CaseFile): Case {
     dummyEndpoints: "All",
     legacyEndpoints: false,
     poolReplicas: 1,
+    dataPlane: { name: "envoy" },
     ingress: { mode: "PodIP", addresses: [] },
   } as const;
   return {

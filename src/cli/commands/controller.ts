@@ -13,10 +13,12 @@ import type { LogLevel } from "../../drivers/log/winston-log.ts";
 import { isDnsLabel } from "../../observe/peer-secrets.ts";
 import type { ConnectPeer } from "../../observe/peer-watch.ts";
 import { isReachable } from "../../reconcile/gateway-directory.ts";
+import { dataPlaneNamed, dataPlanes } from "../data-planes/registry.ts";
+import type { DataPlaneFlags } from "../data-planes/registry.ts";
 import { numberOption } from "./whole-number.ts";
 
 /** The flags, as commander gives them. */
-interface ControllerFlags {
+interface ControllerFlags extends DataPlaneFlags {
   readonly kubeconfig?: string;
   readonly context?: string;
   readonly clusterId?: string;
@@ -30,7 +32,7 @@ interface ControllerFlags {
   readonly legacyEndpoints: boolean;
   readonly poolReplicas: number;
   readonly leaderElect: boolean;
-  readonly ingressMode: IngressMode;
+  readonly dataPlane: string;
   readonly ingressAddress: readonly string[];
 }
 
@@ -56,6 +58,14 @@ export function registerController(program: Command): void {
       "--cluster-id <id>",
       "id of this cluster where no ClusterProperty cluster.clusterset.k8s.io says it",
     )
+    .option(
+      "--data-plane <name>",
+      `who carries the traffic: ${Object.entries(dataPlanes)
+        .map(([name, { about }]) => `${name} (${about})`)
+        .join(", ")}`,
+      "envoy",
+    )
+    .option("--gateway-class <name>", "GatewayClass of the Gateways that mc-wan writes; with gateway-api")
     .option(
       "--xds-address <host>",
       "host at which Envoys reach this controller",
@@ -118,11 +128,11 @@ async function controller(flags: ControllerFlags): Promise<void> {
 
 /** Puts drivers and stages together; gives what ends them. */
 async function start(flags: ControllerFlags, settings: Settings, log: Log): Promise<() => Promise<void>> {
-  const [drivers, { Controller }, { serveStatus }, stages] = await Promise.all([
+  const [drivers, { Controller }, { serveStatus }, { createReconcile }] = await Promise.all([
     loadDrivers(),
     import("../run.ts"),
     import("../status-pages.ts"),
-    loadStages(),
+    import("../../reconcile/reconcile.ts"),
   ]);
   const metrics = drivers.prometheusMetrics();
   const podName = process.env["POD_NAME"] ?? `pid-${process.pid}`;
@@ -131,41 +141,35 @@ async function start(flags: ControllerFlags, settings: Settings, log: Log): Prom
     ...(flags.kubeconfig !== undefined && { kubeconfig: flags.kubeconfig }),
     ...(flags.context !== undefined && { context: flags.context }),
   });
-  const identity = `${podName}_${podIp}`;
-  const adsServer = drivers.createAdsServer({
-    log: log.child({ stage: "serve" }),
-    metrics,
-    listen: `0.0.0.0:${flags.xdsPort}`,
+  const dataPlane = await dataPlaneNamed(flags.dataPlane).create({
+    stage: (stage) => ({ stage, timing: drivers.realTiming, metrics, log: log.child({ stage }) }),
+    xdsPort: flags.xdsPort,
     replica: podName,
   });
-  let xdsPort = flags.xdsPort;
   const run = new Controller({
-    stages,
+    reconcile: createReconcile(),
     home: new drivers.KubeClient(access),
     connectPeer: connectPeerWith(drivers),
     probeGateway: drivers.probeTcp,
-    adsServer,
+    dataPlane,
     log,
     metrics,
     timing: drivers.realTiming,
     settings,
     clusterId: flags.clusterId,
-    identity,
+    identity: `${podName}_${podIp}`,
     leaderElection: flags.leaderElect,
-    leaderChanged: (leader) => {
-      const address = leader === undefined ? "" : (leader.split("_")[1] ?? "");
-      adsServer.followLeader(leader === identity || address === "" ? undefined : `${address}:${xdsPort}`);
-    },
   });
   const ports = { health: flags.healthPort, debug: flags.debugPort };
-  const pages = await serveStatus({ controller: run, metrics, ports }).catch((error: unknown) => {
+  const pages = await serveStatus({ controller: run, dataPlane, metrics, ports }).catch((error: unknown) => {
     throw portFault(error, { "--health-port": ports.health, "--debug-port": ports.debug });
   });
-  ({ xdsPort } = await run.start().catch((error: unknown) => {
+  const served = await run.start().catch((error: unknown) => {
     throw portFault(error, { "--xds-port": flags.xdsPort });
-  }));
+  });
   log.info("started", {
-    xdsPort,
+    dataPlane: flags.dataPlane,
+    ...served,
     health: pages.healthPort,
     debug: pages.debugPort,
     server: access.server.origin,
@@ -193,6 +197,7 @@ function settingsOf(flags: ControllerFlags): Settings {
     dummyEndpoints: flags.dummyEndpoints,
     legacyEndpoints: flags.legacyEndpoints,
     poolReplicas: flags.poolReplicas,
+    dataPlane: dataPlaneNamed(flags.dataPlane).settings(flags),
     ingress: ingressOf(flags),
   };
 }
@@ -219,24 +224,14 @@ type Drivers = Awaited<ReturnType<typeof loadDrivers>>;
 
 /** Loaded only here: client-node and gRPC take their time and memory. */
 async function loadDrivers() {
-  const [access, client, ads, { prometheusMetrics }, timing, net] = await Promise.all([
+  const [access, client, { prometheusMetrics }, timing, net] = await Promise.all([
     import("../../drivers/kube/kubeconfig.ts"),
     import("../../drivers/kube/kube-client.ts"),
-    import("../../drivers/grpc/create-ads-server.ts"),
     import("../../drivers/metrics/prometheus-metrics.ts"),
     import("../../drivers/timing/real-timing.ts"),
     import("../../drivers/net/tcp-probe.ts"),
   ]);
-  return { ...access, ...client, ...ads, prometheusMetrics, ...timing, ...net };
-}
-
-async function loadStages() {
-  const [{ createReconcile }, { gatewayStatuses }, { createTranslate }] = await Promise.all([
-    import("../../reconcile/reconcile.ts"),
-    import("../../reconcile/gateway-status.ts"),
-    import("../../translate/translate.ts"),
-  ]);
-  return { reconcile: createReconcile(), translate: createTranslate(), gatewayStatuses };
+  return { ...access, ...client, prometheusMetrics, ...timing, ...net };
 }
 
 function connectPeerWith({ peerAccess, KubeClient }: Drivers): ConnectPeer {

@@ -1,0 +1,123 @@
+/**
+ * The data plane `envoy` in reconcile: two shared pools of Envoys for generated Gateways, a fleet for each Gateway of a
+ * user, one advertisement for the ingress pool.
+ */
+import type { DesiredObject, ServedGateway } from "../model/desired.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import { egressPool, gatewayClassName, ingressPool, systemNamespace } from "../model/names.ts";
+import { compare } from "../model/order.ts";
+import type { OwnerReference } from "../model/kube-object.ts";
+import type { World } from "../model/world.ts";
+import type { Contribution } from "./assemble.ts";
+import type { DataPlaneInput, DataPlaneInReconcile, DataPlanePass, EgressPlace } from "./data-plane.ts";
+import { containerPortsOf, portsNote } from "./egress-ports.ts";
+import { addressesOf, fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
+import { gatewayAdvertisement, readyPods, zonesOf, type GatewayPod } from "./gateway-pods.ts";
+import type { Import } from "./import-side.ts";
+import { ingressService } from "./ingress-service.ts";
+import { advertise } from "./ingress-sites.ts";
+import { isOurs } from "./owners.ts";
+import { sliceName } from "./proxy-slices.ts";
+
+/** mc-wan's own Envoys. */
+export class EnvoyPlane implements DataPlaneInReconcile {
+  readonly #memo = new KeyedMemo<unknown>();
+
+  pass(world: World, { policies, slices, owner }: DataPlaneInput): DataPlanePass {
+    const { home, settings } = world;
+    const standing = home.Service.get(`${systemNamespace}/${ingressPool}`);
+    const addresses = standing !== undefined && isOurs(standing) ? addressesOf(standing) : [];
+    const ingressAddresses = this.#once("ingress addresses", [addresses.join()], () => addresses);
+
+    const zones = zonesOf(slices);
+    const { endpoints, unaddressed } = advertise(readyPods(world, ingressPool, zones), policies, world);
+    const homeEndpoints = this.#once("home endpoints", [JSON.stringify(endpoints)], () => endpoints);
+    const homePools = this.#once(
+      "home pools",
+      [homeEndpoints],
+      () => new Map([[ingressPool, homeEndpoints]]),
+    );
+    const { mode } = settings.ingress;
+    const advertisement = this.#once("advertisement", [homeEndpoints, mode, owner], () => [
+      gatewayAdvertisement({ name: ingressPool, mode, endpoints: homeEndpoints }, owner),
+    ]);
+
+    const ingress = this.#once(
+      "ingress service",
+      [policies, home.Service, home.GatewayAdvertisement, settings],
+      () => ingressService(world, policies),
+    );
+    const pools = this.#once("pools", [JSON.stringify(ingress.service), owner, settings], () =>
+      sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
+    );
+    const users = this.#usersGateways(world, owner);
+    const egressPods = readyPods(world, egressPool, zones);
+    this.#memo.endPass();
+    return {
+      gatewayClassName,
+      ingressAddresses,
+      contributions: [{ objects: advertisement }, { objects: pools }, users],
+      homePools,
+      ingress: { unaddressed, closed: ingress.closed },
+      egress: (imports) => egressPlaces(world, imports, egressPods),
+    };
+  }
+
+  #once<T>(key: string, dependencies: readonly unknown[], compute: () => T): T {
+    // Every key is asked for with one type only.
+    return this.#memo.get(key, dependencies, compute) as T;
+  }
+
+  #usersGateways(world: World, owner: OwnerReference | undefined): Contribution {
+    const gateways: ServedGateway[] = [];
+    const objects: DesiredObject[] = [];
+    for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
+      if (!isUsersGateway(gateway)) continue;
+      const served = servedGateway(gateway, world);
+      gateways.push(this.#once(`served ${key}`, [gateway, served.addresses.join()], () => served));
+      objects.push(
+        ...this.#once(`fleet ${key}`, [gateway, world.settings, owner], () =>
+          fleetObjects({ ...fleetOf(gateway), owner }, world.settings),
+        ),
+      );
+    }
+    return { objects, gateways };
+  }
+}
+
+/** Container ports of the egress pool for all imports, and who listens there. */
+function egressPlaces(
+  world: World,
+  imports: readonly Import[],
+  pods: readonly GatewayPod[],
+): (imported: Import) => EgressPlace {
+  const allocated = containerPortsOf(world, imports);
+  return (imported) => {
+    const containerPorts = new Map(
+      imported.httpPorts.flatMap(({ port }) => {
+        const container = allocated.get(`${imported.key}:${port}`);
+        return container === undefined ? [] : [[port, container] as const];
+      }),
+    );
+    const listening = new Map(
+      [...containerPorts].map(
+        ([port, container]) => [port, listeners(world, pods, { imported, container })] as const,
+      ),
+    );
+    return { containerPorts, listening, mayListen: pods.length > 0, note: portsNote(containerPorts) };
+  };
+}
+
+/** Egress Pods at a container port: those known to listen, and those of which nothing is known but that stand there already. */
+function listeners(
+  world: World,
+  pods: readonly GatewayPod[],
+  { imported, container }: { readonly imported: Import; readonly container: number },
+): GatewayPod[] {
+  return pods.filter(({ name, address }) => {
+    const known = world.listening.get(name);
+    if (known !== undefined) return known.has(container);
+    const slice = world.home.EndpointSlice.get(sliceName(imported.shadowKey, container));
+    return slice?.endpoints?.some(({ addresses }) => addresses.includes(address)) ?? false;
+  });
+}
