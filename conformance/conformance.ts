@@ -26,7 +26,8 @@ With MCWAN_LAB=<run folder> it runs in the first cluster of a lab that is up, an
 
   --only <test>…         only these tests, by the suite's short names, and whatever features the GatewayClass says
   --profile <profile>…   only these profiles: ${allProfiles.join(", ")} (default: all)
-  --report <file>        where the report goes (default: docs/conformance; with --only or --profile: beside the log)
+  --report <file>        where the report goes (default: docs/conformance; of a part: beside the log)
+  --timeouts <list>      other waits than the suite's own, in its words: "NamespacesMustBeReady:20;MaxTimeToConsistency:5"
   --log <file>           where all that the suite prints goes (default: in the temporary folder)
   --json                 prints the result as JSON on standard output; progress goes to standard error
   --help                 prints this
@@ -39,6 +40,7 @@ interface Options {
   readonly profiles: readonly string[];
   readonly report: string;
   readonly log: string;
+  readonly timeouts: string;
   readonly json: boolean;
 }
 
@@ -61,7 +63,7 @@ function readOptions(words: readonly string[]): Options | undefined {
   if (unknown.length > 0)
     throw new UsageError(`unknown: ${unknown.join(", ")}; the profiles are ${allProfiles.join(", ")}`);
   const folder = join(tmpdir(), `mc-wan-conformance-${userInfo().uid}-output`);
-  const whole = only.length === 0 && values.profile === undefined;
+  const whole = only.length === 0 && values.profile === undefined && values.timeouts === undefined;
   return {
     only,
     profiles: values.profile ?? allProfiles,
@@ -72,6 +74,7 @@ function readOptions(words: readonly string[]): Options | undefined {
           : join(folder, "report.yaml")),
     ),
     log: resolve(values.log ?? join(folder, "suite.log")),
+    timeouts: values.timeouts ?? "",
     json: values.json ?? false,
   };
 }
@@ -85,6 +88,7 @@ function parse(words: readonly string[]) {
         only: { type: "string", multiple: true },
         profile: { type: "string", multiple: true },
         report: { type: "string" },
+        timeouts: { type: "string" },
         log: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean" },

@@ -30,6 +30,7 @@ export async function openConformanceLab(options: {
     throw new UsageError(
       `no lab is up in ${runDir}: \`MCWAN_RUN=${runDir} mcwan lab up --clusters 1\` starts one`,
     );
+  await install(lab, options.progress);
   return { ...clusterOf(lab), close: () => Promise.resolve() };
 }
 
@@ -47,12 +48,17 @@ async function makeLab({
     signal,
     onProgress: progress,
     install: async (started) => {
-      const { kubectl: client } = clusterOf(started);
-      await installMcWan(client, started.clusters, { manifests, progress });
-      await waitForMcWan(client, started.clusters, readyTimeoutMs);
+      await install(started, progress);
     },
   });
   return { ...clusterOf(lab), close: () => lab.stop() };
+}
+
+/** Also into a lab that has it: what is in deploy/ may have changed since. */
+async function install(lab: Lab, progress: (line: string) => void): Promise<void> {
+  const { kubectl: client } = clusterOf(lab);
+  await installMcWan(client, lab.clusters, { manifests, progress });
+  await waitForMcWan(client, lab.clusters, readyTimeoutMs);
 }
 
 function clusterOf(lab: Lab): Omit<ConformanceLab, "close"> {

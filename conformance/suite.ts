@@ -23,6 +23,8 @@ export interface SuiteOptions {
   readonly report: string;
   /** Where all that the suite prints goes. */
   readonly log: string;
+  /** Other waits than the suite's own, as its flag has them; empty: none. */
+  readonly timeouts: string;
   /** Of package.json. */
   readonly version: string;
   readonly onTest: (result: TestResult) => void;
@@ -56,6 +58,7 @@ export function suiteArguments(options: SuiteOptions, lab: Pick<LabCluster, "add
     // The lab ends, or the next run goes on with what stands.
     "cleanup-base-resources": "false",
     ...staticAddresses(lab),
+    ...(options.timeouts === "" ? {} : { "timeout-config-overrides": options.timeouts }),
     ...(only === "" ? {} : { "all-features": "true", "exempt-features": notOfGateways.join(",") }),
   };
   return [
@@ -72,10 +75,12 @@ function staticAddresses({ addresses }: Pick<LabCluster, "addresses">): Record<s
   return { "usable-address": `${services}.200`, "unusable-address": "192.0.2.1" };
 }
 
-/** Runs the suite to its end. Rejects only when it can't be started. */
+/** Runs the suite to its end. Rejects only when it can't be started or is interrupted. */
 export async function runSuite(lab: Lab, cluster: LabCluster, options: SuiteOptions): Promise<SuiteResult> {
-  const words = lab.clientCommand(cluster.id, [options.program, ...suiteArguments(options, cluster)]);
-  const [program = "", ...args] = words;
+  // Ends with us, and inside with the nsenter that waits for it: the suite would go on by itself for an hour.
+  const mortal = ["setpriv", "--pdeathsig", "KILL"];
+  const inside = [...mortal, options.program, ...suiteArguments(options, cluster)];
+  const [program = "", ...args] = [...mortal, ...lab.clientCommand(cluster.id, inside)];
   const child = spawn(program, args, {
     env: { ...process.env, KUBECONFIG: lab.insideKubeconfig },
     stdio: ["ignore", "pipe", "pipe"],
@@ -94,7 +99,9 @@ export async function runSuite(lab: Lab, cluster: LabCluster, options: SuiteOpti
   createInterface(child.stdout).on("line", take);
   createInterface(child.stderr).on("line", take);
   const code = await new Promise<number>((resolve, reject) => {
-    child.on("error", reject);
+    child.on("error", (error) => {
+      reject(options.signal?.aborted === true ? (options.signal.reason as Error) : error);
+    });
     child.on("close", (exitCode) => {
       resolve(exitCode ?? 1);
     });
