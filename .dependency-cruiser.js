@@ -18,7 +18,8 @@ export default {
     only("translate", "model", "api", "envoy"),
     only("serve", "model", "envoy"),
     only("drivers", "observe", "apply", "serve", "model", "api", "envoy"),
-    only("lab", "model", "api", "drivers"),
+    only("membership", "model", "api", "drivers"),
+    only("lab", "model", "api", "drivers", "membership"),
     {
       name: "no-circular",
       severity: "error",

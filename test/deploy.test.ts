@@ -6,7 +6,7 @@ import { parseAllDocuments } from "yaml";
 import { kinds } from "../src/model/kinds.ts";
 import type { KindInfo, KindName } from "../src/model/kinds.ts";
 import { labels, ownerCrd, systemNamespace } from "../src/model/names.ts";
-import { homeKinds, peerKinds } from "../src/model/world.ts";
+import { homeKinds } from "../src/model/world.ts";
 import { apiRequest } from "./api-request.ts";
 import type { ApiRequest } from "./api-request.ts";
 import { startKubeApiServer, startTimeoutMs } from "./kube-api-server.ts";
@@ -14,7 +14,6 @@ import type { KubeApiServer } from "./kube-api-server.ts";
 
 const root = join(import.meta.dirname, "..");
 const controller = `system:serviceaccount:${systemNamespace}:mc-wan-controller`;
-const peer = `system:serviceaccount:${systemNamespace}:mc-wan-peer`;
 
 /** Kinds of which the controller writes objects in any namespace. */
 const written: readonly KindName[] = [
@@ -208,23 +207,6 @@ describe("deploy and examples on a real API server", function () {
       { ...accessTo(kinds.ServiceCIDR, "patch"), subresource: "status" },
     ];
     expect(await refused(controller, others)).to.deep.equal(others.map(said));
-  });
-
-  it("lets a peer read policies and advertisements and nothing else", async () => {
-    const reads = (kind: KindName): Access[] =>
-      ["get", "list", "watch"].map((verb) => accessTo(kinds[kind], verb));
-    expect(await refused(peer, peerKinds.flatMap(reads))).to.deep.equal([]);
-    const others = (Object.keys(kinds) as KindName[]).filter(
-      (kind) => !(peerKinds as readonly KindName[]).includes(kind),
-    );
-    const rest = [
-      ...others.flatMap(reads),
-      ...peerKinds.flatMap((kind) =>
-        ["create", "update", "patch", "delete"].map((verb) => accessTo(kinds[kind], verb)),
-      ),
-      { ...accessTo(kinds.Secret, "get"), namespace: systemNamespace, name: "mc-wan-peer-token" },
-    ];
-    expect(await refused(peer, rest)).to.deep.equal(rest.map(said));
   });
 
   it("has Pods that the strictest Pod Security standard admits", async () => {

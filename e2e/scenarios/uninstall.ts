@@ -4,6 +4,7 @@ import { eventually, must } from "../claim.ts";
 import { manifests } from "../environment.ts";
 import { applyExample, deleteExample } from "../example.ts";
 import { managedObjects } from "../objects.ts";
+import { readerLabel } from "../../src/membership/member-objects.ts";
 
 const leavesNothing: Claim = {
   title: "kubectl delete -k deploy/ leaves nothing of mc-wan, and the CRDs of Gateway API and MCS untouched",
@@ -37,17 +38,28 @@ const leavesNothing: Claim = {
         ]),
       ),
     );
+    const bindings = await Promise.all(
+      clusters.map(({ context }) =>
+        kubectl.run(context, ["get", "clusterrolebindings", "-l", readerLabel, "-o", "name"]),
+      ),
+    );
     const crdsAfter = await Promise.all(clusters.map(({ context }) => crds(context)));
     const gone = crdsBefore.map((names, index) => names.filter((name) => !crdsAfter[index]?.includes(name)));
     const evidence = {
       objectsBefore,
       goneAfterMs: afterMs,
       namespaces: namespaces.map(({ stdout }) => stdout.trim()),
+      accountsOfPeers: bindings.map((names) => names.trim()),
       crdsGone: gone[0],
     };
     must(
       namespaces.every(({ stdout }) => stdout.trim() === ""),
       "a namespace is left",
+      evidence,
+    );
+    must(
+      bindings.every((names) => names.trim() === ""),
+      "an account of a peer is left",
       evidence,
     );
     must(

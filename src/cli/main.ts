@@ -21,6 +21,18 @@ const commands: Readonly<
       (await import("./commands/controller.ts")).registerController(program);
     },
   ],
+  join: [
+    "Make clusters peers of each other",
+    async (program) => {
+      (await import("./commands/membership.ts")).registerJoin(program);
+    },
+  ],
+  leave: [
+    "Undo a join",
+    async (program) => {
+      (await import("./commands/membership.ts")).registerLeave(program);
+    },
+  ],
   echo: [
     "Run the workload of examples and tests",
     async (program) => {

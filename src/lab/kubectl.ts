@@ -10,6 +10,8 @@ interface Output {
 
 /** A kubectl that knows its kubeconfig. */
 export interface Kubectl {
+  /** Path of its kubeconfig. */
+  readonly kubeconfig: string;
   /** Runs and gives what was printed; throws with kubectl's last line where it fails. */
   run(context: string, args: readonly string[], input?: string): Promise<string>;
   /** Runs and never throws for a non-zero exit. */
@@ -31,6 +33,7 @@ export function kubectl(program: string, kubeconfig: string): Kubectl {
     return stdout;
   };
   return {
+    kubeconfig,
     attempt,
     run,
     json: async (context, args) => JSON.parse(await run(context, [...args, "-o", "json"])) as unknown,

@@ -1,7 +1,7 @@
 /** What `mcwan lab` shows: plain tables for people, and the shape of `status -o json`. Asks nothing but the lab it is given. */
-import Table from "cli-table3";
 import type { LabCounters } from "../../lab/counters.ts";
 import type { Lab, LabCluster } from "../../lab/lab.ts";
+import { plainTable } from "./plain-table.ts";
 
 /** What `mcwan lab status -o json` prints. */
 export type StatusReport =
@@ -89,32 +89,4 @@ export function countersTable(counters: LabCounters): string {
   for (const { cluster, peer, tunnel, receivedBytes, sentBytes } of counters.interfaces)
     interfaces.push([cluster, peer, tunnel, receivedBytes, sentBytes]);
   return [links, refused, interfaces].map((table) => table.toString()).join("\n\n");
-}
-
-/** A table without borders. */
-function plainTable(head: string[]): Table.Table {
-  const none = {
-    top: "",
-    "top-mid": "",
-    "top-left": "",
-    "top-right": "",
-    bottom: "",
-    "bottom-mid": "",
-    "bottom-left": "",
-    "bottom-right": "",
-  };
-  const inner = {
-    left: "",
-    "left-mid": "",
-    mid: "",
-    "mid-mid": "",
-    right: "",
-    "right-mid": "",
-    middle: "  ",
-  };
-  return new Table({
-    head,
-    chars: { ...none, ...inner },
-    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
-  });
 }
