@@ -83,11 +83,11 @@ function readonlyTypes(source: string): string {
     .replaceAll(/: (\w+|\([^()]*\))\[\]/g, ": readonly $1[]");
 }
 
-async function types(spec: Schema, status: Schema): Promise<string> {
+async function types(spec: Schema, status: Schema | undefined): Promise<string> {
   const both = typeSchema({
     title: "Unused",
     type: "object",
-    properties: { spec, status },
+    properties: { spec, ...(status && { status }) },
   });
   const source = await compile(both, "Unused", {
     additionalProperties: false,
@@ -108,7 +108,7 @@ async function generate(): Promise<Map<string, string>> {
     .sort()) {
     const crd = parse(readFileSync(join(crdDir, file), "utf8")) as Crd;
     const schema = crd.spec.versions[0].schema.openAPIV3Schema;
-    const { spec, status } = schema["properties"] as { spec: Schema; status: Schema };
+    const { spec, status } = schema["properties"] as { spec: Schema; status?: Schema };
     const name = crd.spec.names.kind
       .replaceAll(/([a-z])([A-Z])/g, "$1-$2")
       .replace("WANP", "WAN-P")
@@ -117,7 +117,7 @@ async function generate(): Promise<Map<string, string>> {
     const body = await types(spec, status);
     files.set(
       `${name}.ts`,
-      `${head}import type { Condition } from "../../model/kube-object.ts";\n\n${body.trim()}\n`,
+      `${head}${status === undefined ? "" : 'import type { Condition } from "../../model/kube-object.ts";\n'}\n${body.trim()}\n`,
     );
     files.set(
       `${name}-schema.ts`,

@@ -44,6 +44,8 @@ export const types = {
    * what it does not do.
    */
   Carried: "Carried",
+  /** ServiceExport, MCS ServiceImport, only of a service with session affinity: clients stay with one backend. */
+  AffinityApplied: "AffinityApplied",
   /** ServiceExport, MCS ServiceImport: every port can be carried. */
   PortsSupported: "PortsSupported",
 } as const;
@@ -110,6 +112,7 @@ export const reasons = {
   /** A port whose protocol is not carried (UDP, SCTP); in Gateway API a listener or backend of a protocol that we do not speak. */
   UnsupportedProtocol: "UnsupportedProtocol",
   Supported: "Supported",
+  AffinityNotApplied: "AffinityNotApplied",
   /** A service has more ports than can be told to peers or carried. */
   TooManyPorts: "TooManyPorts",
   /** A headless service has more endpoints than peers can be told. */

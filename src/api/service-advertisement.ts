@@ -4,10 +4,7 @@
  */
 import { addressProblems, apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
 import type { CustomObject, Parsed } from "./custom-object.ts";
-import type {
-  ServiceAdvertisementSpec,
-  ServiceAdvertisementStatus,
-} from "./generated/service-advertisement.ts";
+import type { ServiceAdvertisementSpec } from "./generated/service-advertisement.ts";
 import { schema } from "./generated/service-advertisement-schema.ts";
 
 export type {
@@ -22,7 +19,7 @@ export type ServiceAdvertisement = CustomObject<
   typeof apiVersion,
   "ServiceAdvertisement",
   ServiceAdvertisementSpec,
-  ServiceAdvertisementStatus
+  never
 >;
 
 /**

@@ -101,7 +101,6 @@ const statusKinds = [
   "McsServiceImport",
   "WANPolicy",
   "ServiceImport",
-  "ServiceAdvertisement",
   "GatewayAdvertisement",
   ...routeKinds,
 ] as const satisfies readonly HomeKind[];

@@ -12,8 +12,8 @@ import type { Merged } from "./imports.ts";
 import { uncarriedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
-import { classified, notOurs, renamedWords } from "./status-words.ts";
 import { theirVerdicts } from "./their-verdicts.ts";
+import { affinityConditions, classified, notOurs, renamedWords } from "./status-words.ts";
 
 /** What an MCS ServiceImport meets in this cluster. */
 export interface McsSurroundings {
@@ -37,6 +37,7 @@ export function mcsConditions(imported: Import, around: McsSurroundings): Condit
     condition(types.Classified, classified(merged.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(merged, takenProblems(imported)), generation),
     ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
+    ...affinityConditions({ ...merged.oldest, type: merged.type }, generation),
     ...(unusable.length === 0 ? [] : [condition(types.PeersUsable, unless(unusable, usable), generation)]),
   ];
 }

@@ -1,6 +1,8 @@
 /** Words that the conditions of several kinds share. */
-import { reasons } from "../api/conditions.ts";
-import { unless, type Finding } from "./conditions.ts";
+import { reasons, types } from "../api/conditions.ts";
+import { condition, unless, type Finding } from "./conditions.ts";
+import type { Condition } from "../model/kube-object.ts";
+import type { ServiceAdvertisementSpec } from "../api/service-advertisement.ts";
 import type { PolicyChoice } from "./wan-policies.ts";
 
 /** Objects that are somebody else's, as a person is told of them. */
@@ -28,4 +30,16 @@ export function classified(headless: boolean, choice: PolicyChoice): Finding {
     reason: reasons.Classified,
     message: `WANPolicy "${"policy" in choice ? choice.policy : ""}" holds where no rule says otherwise.`,
   });
+}
+
+/** Honest about session affinity that the exporting Service asks for; nothing where it asks for none. */
+export function affinityConditions(
+  service: Pick<ServiceAdvertisementSpec, "sessionAffinity" | "type">,
+  generation: number | undefined,
+): Condition[] {
+  const { sessionAffinity = "None" } = service;
+  if (sessionAffinity === "None" || service.type === "Headless") return [];
+  const message = `Gateways do not keep clients of other clusters with one backend: the Service's session affinity ${sessionAffinity} holds inside its own cluster only. Keep what clients need between requests outside of the backends, or set sessionAffinity: None on the Service.`;
+  const finding = { status: "False", reason: reasons.AffinityNotApplied, message } as const;
+  return [condition(types.AffinityApplied, finding, generation)];
 }

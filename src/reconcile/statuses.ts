@@ -3,11 +3,11 @@
  * An object that does not stand yet gets no status.
  */
 import { reasons, types } from "../api/conditions.ts";
-import { objectKey, type DesiredStatus, type ObjectKey } from "../model/desired.ts";
+import { objectKey, type DesiredObject, type DesiredStatus, type ObjectKey } from "../model/desired.ts";
 import type { KindName } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import type { KeyedMemo } from "../model/memo.ts";
-import { ingressPool, systemNamespace } from "../model/names.ts";
+import { ingressPool, labels, systemNamespace } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -24,7 +24,7 @@ import { leftImports, staleExporters, staleProblems, unheardProblems } from "./p
 import { policyConditions } from "./policy-status.ts";
 import { refusedExports, refusedProblems } from "./refused-objects.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
-import { classified, notOurs, renamedWords } from "./status-words.ts";
+import { affinityConditions, classified, notOurs, renamedWords } from "./status-words.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
 /** What statuses are made of. */
@@ -116,7 +116,10 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         carried,
         generation: mcs.metadata.generation,
       }),
-      fields: { clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })) },
+      fields: {
+        clusters: exporters(merged, world.homeId).map((cluster) => ({ cluster })),
+        endpointSliceObjects: side?.objects.some(isMcsSlice) === true ? "Present" : "Absent",
+      },
     }));
     statuses.set(objectKey("McsServiceImport", key), status);
   }
@@ -186,6 +189,8 @@ const wordsOf = (finding: Finding | undefined): unknown[] => [
   finding?.reason,
   finding?.message,
 ];
+const isMcsSlice = ({ kind, object }: DesiredObject): boolean =>
+  kind === "EndpointSlice" && object.metadata.labels?.[labels.mcsServiceName] !== undefined;
 
 interface ExportSurroundings {
   readonly merged: Merged | undefined;
@@ -225,6 +230,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
     condition(types.Classified, classified(advertisement.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(advertisement, homeExport.unadvertised), generation),
     ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
+    ...affinityConditions(advertisement, generation),
   ];
 }
 
