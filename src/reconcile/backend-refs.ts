@@ -197,5 +197,5 @@ const portNotFound = (ref: HTTPBackendRef, ports: readonly number[]): Problem =>
   message:
     ref.port === undefined
       ? `backendRef "${ref.name}" has several ports or none (${ports.join(", ")}). Name one.`
-      : `backendRef "${ref.name}" has no HTTP port ${ref.port}. It has: ${ports.join(", ")}.`,
+      : `backendRef "${ref.name}" has no HTTP port ${ref.port}. Name one of these: ${ports.join(", ")}.`,
 });

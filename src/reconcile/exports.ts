@@ -88,7 +88,7 @@ export function judgeExport({ serviceExport, service, slices, policies, settings
       : [
           {
             reason: reasons.InvalidAnnotation,
-            message: `The annotation ${annotations.path} must be Direct or Gateway. It is not heeded.`,
+            message: `The annotation ${annotations.path} must be Direct or Gateway, and is not heeded. Correct it, or take it off.`,
           },
         ];
   const ports = service === undefined ? [] : portsOf(service);
@@ -139,7 +139,7 @@ function invalidity(ref: ServiceRef, service: ObjectTypes["Service"] | undefined
   if (isReserved(ref)) {
     return {
       reason: reasons.InvalidServiceType,
-      message: `Services of the control plane and of mc-wan itself can't be exported: "${ref.namespace}/${ref.name}" stays in this cluster.`,
+      message: `Services of the control plane and of mc-wan itself can't be exported: "${ref.namespace}/${ref.name}" stays in this cluster. Delete the ServiceExport.`,
     };
   }
   if (service === undefined || service.metadata.deletionTimestamp !== undefined) return noService(ref);

@@ -89,7 +89,7 @@ function addressProblem(
   if (!isReachable(address)) {
     return {
       reason: reasons.UnusableAddress,
-      message: `Cluster "${cluster}" advertises a gateway at ${JSON.stringify(address.slice(0, 45))}, which is no IPv4 address that another cluster can reach.`,
+      message: `Cluster "${cluster}" advertises a gateway at ${JSON.stringify(address.slice(0, 45))}, which is no IPv4 address that another cluster can reach. Run the controller of that cluster with another --ingress-mode.`,
     };
   }
   const own = ownAddresses.get(address);

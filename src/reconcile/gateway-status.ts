@@ -178,7 +178,7 @@ function makeGatewayStatus(
 const notAccepted: Finding = {
   status: "False",
   reason: reasons.Invalid,
-  message: "What is not accepted is not programmed.",
+  message: "What is not accepted is not programmed: see the condition Accepted.",
 };
 
 function programmed(
@@ -200,13 +200,14 @@ function programmed(
     return {
       status: "False",
       reason: reasons.Invalid,
-      message: `Envoy refused the configuration: ${refused}`,
+      message: `Envoy refused the configuration; what it had before holds. Correct what it names: ${refused}`,
     };
   if (addresses.length === 0)
     return {
       status: "False",
       reason: reasons.AddressNotAssigned,
-      message: "The Gateway has no address yet.",
+      message:
+        "The Gateway has no address yet, as its Service has none. Type LoadBalancer needs somebody who serves it.",
     };
   const stood = before.some(
     ({ type, status, observedGeneration }) =>
@@ -217,7 +218,8 @@ function programmed(
     : {
         status: "False",
         reason: reasons.Pending,
-        message: "No Envoy has acknowledged the configuration yet.",
+        message:
+          "No Envoy has acknowledged the configuration yet. If that stays, see the Pods of the gateway.",
       };
 }
 

@@ -50,14 +50,15 @@ function mcsReady({ service, merged, dummies }: Import, { foreign, side, shadow 
     return {
       status: "False",
       reason: reasons.IPFamilyNotSupported,
-      message: "Only IPv4 is supported, and no exporter has it.",
+      message:
+        "Only IPv4 is supported, and no exporter has it. Add IPv4 to ipFamilies of the Service in an exporting cluster.",
     };
   }
   if (clusterIPsOf(shadow).length === 0) {
     return {
       status: "False",
       reason: reasons.Pending,
-      message: `The Service "${shadowName(service.name)}" has no IP yet.`,
+      message: `The Service "${shadowName(service.name)}" has no IP yet. If that stays, see its Events and the controller's log.`,
     };
   }
   const { ipChanged } = side ?? {};
@@ -143,13 +144,20 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     ...(theirs?.refusals ?? []),
     ...(foreign.length > 0 ? [{ reason: reasons.NotOurs, message: notOurs(foreign) }] : []),
     ...(spec?.http !== undefined && imported.httpPorts.length === 0
-      ? [{ reason: reasons.NoMatchingPort, message: "The service has no HTTP port for the http rules." }]
+      ? [
+          {
+            reason: reasons.NoMatchingPort,
+            message:
+              "The service has no HTTP port for the http rules. If one of its ports speaks HTTP, say so with appProtocol: http on the Service in the exporting clusters; else delete spec.http.",
+          },
+        ]
       : []),
     ...(spec?.tcp !== undefined
       ? [
           {
             reason: reasons.UnsupportedProtocol,
-            message: "spec.tcp is not followed by this version: TCP ports are closed.",
+            message:
+              "spec.tcp is not followed by this version: TCP ports are closed. Delete it; if the port speaks HTTP, say so with appProtocol: http on the Service in the exporting clusters.",
           },
         ]
       : []),
@@ -163,7 +171,8 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
   const byName = {
     status: "False",
     reason: reasons.OnlyByName,
-    message: "Until mutual TLS is on, the rules bind only clients that use the imported name.",
+    message:
+      "Until mutual TLS is on, the rules bind only clients that use the imported name. Let only gateways reach the ports of WANPolicies, by NetworkPolicies or firewalls.",
   } as const;
   return [
     condition(types.Accepted, unless(refusals, accepted), generation),
@@ -192,6 +201,7 @@ function programmed(imported: Import, world: World, other: OtherCarrier | undefi
     : {
         status: "False",
         reason: reasons.Pending,
-        message: "No gateway has acknowledged the rules yet.",
+        message:
+          "No gateway has acknowledged the rules yet. If that stays, see the Pods of mc-wan-egress in mc-wan-system.",
       };
 }

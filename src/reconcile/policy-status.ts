@@ -70,7 +70,7 @@ function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Find
       ? {
           status: "Unknown",
           reason: reasons.Unreachable,
-          message: `Can't be compared with what can't be read: ${unread.join(", ")}.`,
+          message: `Can't be compared with what can't be read: ${unread.join(", ")}. See their Secrets in mc-wan-system, and PeersUsable of GatewayAdvertisement mc-wan-ingress.`,
         }
       : { status: "True", reason: reasons.Consistent, message: "Every cluster has the same one." },
   );

@@ -12,7 +12,10 @@ const maxWords = 500;
 export function refusedProblems(peers: readonly Peer[]): Problem[] {
   const problems = peers.flatMap((peer) => heard(peer).map((refused) => problemOf(peer.id, refused)));
   const unnamed = problems.length - maxNamed;
-  const more = { reason: reasons.Invalid, message: `${unnamed} more objects of peers can't be read.` };
+  const more = {
+    reason: reasons.Invalid,
+    message: `${unnamed} more objects of peers can't be read: the controller's log names them.`,
+  };
   return unnamed > 0 ? [...problems.slice(0, maxNamed), more] : problems;
 }
 
@@ -36,8 +39,9 @@ const heard = (peer: Peer): readonly RefusedObject[] => (isHeard(peer) ? peer.re
 function problemOf(cluster: ClusterId, { kind, key, problem, isKept }: RefusedObject): Problem {
   const effect = isKept ? "What it said before stays in force." : "It is as if it were not there.";
   const why = problem.message.slice(0, maxWords);
+  const remedy = problem.reason === reasons.Invalid ? " Correct it there, or upgrade mc-wan here." : "";
   return {
     reason: problem.reason,
-    message: `The ${kind} "${key}" of cluster "${cluster}" can't be read: ${why} ${effect}`,
+    message: `The ${kind} "${key}" of cluster "${cluster}" can't be read: ${why} ${effect}${remedy}`,
   };
 }

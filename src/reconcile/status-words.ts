@@ -22,7 +22,7 @@ export function classified(headless: boolean, choice: PolicyChoice): Finding {
       status: "False",
       reason: reasons.Headless,
       message:
-        "Clients connect to the pods of a headless service past the gateways: no WANPolicy can be applied.",
+        "Clients connect to the pods of a headless service past the gateways: no WANPolicy can be applied. Export a Service with a cluster IP if it needs one.",
     };
   }
   return unless("problem" in choice ? [choice.problem] : [], {

@@ -214,7 +214,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
     const pending = {
       status: "False",
       reason: reasons.Failed,
-      message: "The export is not valid: nothing is exported.",
+      message: "Nothing is exported: see the condition Valid.",
     } as const;
     return [condition(types.Valid, finding, generation), condition(types.Ready, pending, generation)];
   }
@@ -248,7 +248,7 @@ function exportReady({ tooManyEndpoints }: HomeExport, around: ExportSurrounding
     return {
       status: "False",
       reason: reasons.Pending,
-      message: "The advertisement to peers is not written yet.",
+      message: "The advertisement to peers is not written yet. If that stays, see the controller's log.",
     };
   if (tooManyEndpoints !== undefined) return { status: "True", ...tooManyEndpoints };
   const renamed = imported?.dummies.renamed ?? [];

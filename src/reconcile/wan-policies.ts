@@ -132,7 +132,7 @@ function policyByTunnel(policies: PolicySet, tunnel: string): PolicyChoice {
     return {
       problem: {
         reason: reasons.PolicyNotFound,
-        message: `No accepted WANPolicy has the tunnel "${shown(tunnel)}" that the Service's annotation ${annotations.tunnel} names.`,
+        message: `No accepted WANPolicy has the tunnel "${shown(tunnel)}" that the Service's annotation ${annotations.tunnel} names. Correct it, or create a WANPolicy with that tunnel.`,
       },
     };
   }

@@ -99,7 +99,8 @@ function attachParent(
   if (named.length === 0) {
     return {
       reason: reasons.NoMatchingParent,
-      message: "The Gateway has no listener of that sectionName and port.",
+      message:
+        "The Gateway has no listener of that sectionName and port. Correct the parentRef, or add the listener.",
     };
   }
   const routeNamespace = route.metadata.namespace ?? "";
@@ -116,7 +117,7 @@ function attachParent(
     if (named.every(({ refusal }) => refusal !== undefined)) return noReadyListeners;
     return {
       reason: reasons.NotAllowedByListeners,
-      message: `The Gateway's listeners take no ${kind}s of namespace ${routeNamespace}.`,
+      message: `The Gateway's listeners take no ${kind}s of namespace ${routeNamespace}. Allow them in allowedRoutes of a listener, or attach the route elsewhere.`,
     };
   }
   const written = (route.spec.hostnames ?? []).map(normalizeHost);
@@ -133,8 +134,8 @@ function attachParent(
     reason: reasons.NoMatchingListenerHostname,
     message:
       served.pooled === undefined
-        ? "The route and the Gateway's listeners have no hostname in common."
-        : "A generated Gateway carries only the names of its own service, and the route has none of them.",
+        ? "The route and the Gateway's listeners have no hostname in common. Change the hostnames of one of them."
+        : "A generated Gateway carries only the names of its own service, and the route has none of them. Name one of these, or attach the route to a Gateway of your own.",
   };
 }
 

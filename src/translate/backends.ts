@@ -159,11 +159,14 @@ export function createBackends(): StartBackends {
     }: BackendQuery): ClusterSpec | Problem => {
       const service = services.get(`${namespace}/${name}`);
       if (service === undefined)
-        return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
+        return closed(
+          reasons.BackendNotFound,
+          `There is no Service ${namespace}/${name}. Create it, or name another.`,
+        );
       if (service.spec?.type === "ExternalName") {
         return closed(
           reasons.InvalidKind,
-          `Service ${namespace}/${name} is of type ExternalName, which is not allowed here.`,
+          `Service ${namespace}/${name} is of type ExternalName, which is not allowed here. Name one with Pods of its own.`,
         );
       }
       const found = (service.spec?.ports ?? []).filter((one) => one.port === port);
@@ -173,11 +176,11 @@ export function createBackends(): StartBackends {
       if (found.length > 0) {
         return closed(
           reasons.UnsupportedProtocol,
-          `Port ${port} of Service ${namespace}/${name} is not TCP.`,
+          `Port ${port} of Service ${namespace}/${name} is not TCP. Name a TCP port.`,
         );
       }
       const wanted = port === undefined ? "The reference names no port of" : `There is no port ${port} at`;
-      return closed(reasons.BackendNotFound, `${wanted} Service ${namespace}/${name}.`);
+      return closed(reasons.BackendNotFound, `${wanted} Service ${namespace}/${name}. Name one that it has.`);
     };
 
     const answer = (query: BackendQuery): ClusterSpec | Problem => {
@@ -191,13 +194,16 @@ export function createBackends(): StartBackends {
       if (!granted.allows(query)) {
         return closed(
           reasons.RefNotPermitted,
-          `No ReferenceGrant lets ${query.fromKind}s of namespace ${query.fromNamespace} name Service ${namespace}/${name}.`,
+          `No ReferenceGrant lets ${query.fromKind}s of namespace ${query.fromNamespace} name Service ${namespace}/${name}. Create one in namespace ${namespace}.`,
         );
       }
       if (namespace !== dummyNamespace) return resolveService(query);
       const backend = wanBackends.get(name);
       if (backend !== undefined) return resolveDummy(name, backend, query);
-      return closed(reasons.BackendNotFound, `There is no Service ${namespace}/${name}.`);
+      return closed(
+        reasons.BackendNotFound,
+        `There is no Service ${namespace}/${name}. Create it, or name another.`,
+      );
     };
 
     return (query) => {

@@ -105,7 +105,9 @@ function readFilter(filter: Filter, headers: HeaderChanges, found: Found): Probl
     if ("reason" in policy) return policy;
     found.cors ??= policy;
   } else {
-    return unsupported(`Filters of type ${filter.type} are not supported, or the filter lacks its settings.`);
+    return unsupported(
+      `Filters of type ${filter.type} are not supported, or the filter lacks its settings. Take it out, or complete it.`,
+    );
   }
   return undefined;
 }
@@ -143,12 +145,15 @@ function headerProblem(name: string, value: string): Problem | undefined {
     return unsupported(`The header "${name}" can't be changed by a filter: use URLRewrite.`);
   }
   if (lower.startsWith("x-envoy-") || lower === hopHeader) {
-    return unsupported(`The header "${name}" belongs to the gateway and can't be changed by a filter.`);
+    return unsupported(
+      `The header "${name}" belongs to the gateway and can't be changed by a filter. Take it out.`,
+    );
   }
-  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) return unsupported(`"${name}" is not a header's name.`);
+  if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name))
+    return unsupported(`"${name}" is not a header's name. Correct it.`);
   // eslint-disable-next-line no-control-regex -- control characters are what is looked for
   if (/[\u0000-\u0008\u000a-\u001f\u007f]/.test(value)) {
-    return unsupported(`The value of header "${name}" holds control characters.`);
+    return unsupported(`The value of header "${name}" holds control characters. Take them out.`);
   }
   return undefined;
 }

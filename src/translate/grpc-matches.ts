@@ -43,7 +43,9 @@ export function translateGrpcMatch({
 function methodProblems({ type = "Exact", service, method }: Method): Problem[] {
   const refuse = (message: string): Problem => ({ reason: reasons.UnsupportedValue, message });
   if (!Object.hasOwn(methodRank, type)) {
-    return [refuse(`Method matches of type "${type as string}" are not supported.`)];
+    return [
+      refuse(`Method matches of type "${type as string}" are not supported. Use Exact or RegularExpression.`),
+    ];
   }
   if (type === "Exact") return [];
   // One by one: two halves of an expression must not be able to make a whole.
@@ -51,7 +53,7 @@ function methodProblems({ type = "Exact", service, method }: Method): Problem[] 
     const problem = part === undefined ? undefined : re2Problem(part);
     return problem === undefined
       ? []
-      : [refuse(`The regular expression "${(part ?? "").slice(0, 60)}" ${problem}.`)];
+      : [refuse(`The regular expression "${(part ?? "").slice(0, 60)}" ${problem}. Write it as RE2 has it.`)];
   });
 }
 

@@ -81,7 +81,7 @@ function refusalOf(listener: GatewayListener, port: number | undefined): Problem
   if (port === undefined || reservedContainerPorts.has(port)) {
     return {
       reason: reasons.PortUnavailable,
-      message: `Port ${listener.port} can't be opened in the gateway's Pod.`,
+      message: `Port ${listener.port} can't be opened in the gateway's Pod. Choose another.`,
     };
   }
   return undefined;
@@ -105,7 +105,7 @@ function kindsOf(
 function kindProblem(name: string, unsupported: readonly string[]): Problem {
   return {
     reason: reasons.InvalidRouteKinds,
-    message: `Listener ${name} takes no routes of kind ${unsupported.join(", ")}.`,
+    message: `Listener ${name} takes no routes of kind ${unsupported.join(", ")}. Take these out of allowedRoutes.`,
   };
 }
 
@@ -119,12 +119,12 @@ function conflictOf(one: JudgedListener, all: readonly JudgedListener[]): Proble
     ({ hostname, listener }) => listener.port === one.listener.port && hostname === one.hostname,
   );
   if (twin !== undefined) {
-    const message = `Listeners ${one.listener.name} and ${twin.listener.name} have the same port and hostname.`;
+    const message = `Listeners ${one.listener.name} and ${twin.listener.name} have the same port and hostname. Change one of them.`;
     return { reason: reasons.HostnameConflict, message };
   }
   const mapped = others.find(({ listener }) => listener.port !== one.listener.port);
   if (mapped === undefined) return undefined;
-  const message = `Ports ${one.listener.port} and ${mapped.listener.port} would both be port ${one.containerPort} of the gateway's Pod.`;
+  const message = `Ports ${one.listener.port} and ${mapped.listener.port} would both be port ${one.containerPort} of the gateway's Pod. Choose another port for one of them.`;
   return { reason: reasons.PortUnavailable, message };
 }
 

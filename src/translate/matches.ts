@@ -116,7 +116,7 @@ function translatePath(match: Match, problems: Problem[]): TranslatedPath | unde
   const value = match.path?.value ?? "/";
   switch (type) {
     case "Exact":
-      if (!value.startsWith("/")) problems.push(unsupported(`The path "${value}" does not start with "/".`));
+      if (!value.startsWith("/")) problems.push(unsupported(`The path "${value}" must start with "/".`));
       return { rank: pathRank[type], length: value.length, specifier: { case: "path", value } };
     case "RegularExpression":
       checkRegex(value, problems);
@@ -128,7 +128,11 @@ function translatePath(match: Match, problems: Problem[]): TranslatedPath | unde
     case "PathPrefix":
       return prefixPath(value, problems);
     default:
-      problems.push(unsupported(`Path matches of type "${String(type)}" are not supported.`));
+      problems.push(
+        unsupported(
+          `Path matches of type "${String(type)}" are not supported. Use Exact, PathPrefix or RegularExpression.`,
+        ),
+      );
       return undefined;
   }
 }
@@ -153,7 +157,11 @@ function stringMatcher(
     return { matchPattern: { case: "safeRegex", value: { regex: match.value } } };
   }
   if (match.type !== undefined && match.type !== "Exact") {
-    problems.push(unsupported(`Matches of type "${match.type}" (${match.name}) are not supported.`));
+    problems.push(
+      unsupported(
+        `Matches of type "${match.type}" (${match.name}) are not supported. Use Exact or RegularExpression.`,
+      ),
+    );
   }
   return { matchPattern: { case: "exact", value: match.value } };
 }
@@ -161,7 +169,9 @@ function stringMatcher(
 function checkRegex(regex: string, problems: Problem[]): void {
   const problem = re2Problem(regex);
   if (problem !== undefined)
-    problems.push(unsupported(`The regular expression "${regex.slice(0, 60)}" ${problem}.`));
+    problems.push(
+      unsupported(`The regular expression "${regex.slice(0, 60)}" ${problem}. Write it as RE2 has it.`),
+    );
 }
 
 function unsupported(message: string): Problem {

@@ -138,7 +138,7 @@ function readRule(rule: AnyRule, from: From, matchProblems: Problem[]): ReadRule
     if (text !== undefined && ms === undefined) {
       problems.push({
         reason: reasons.UnsupportedValue,
-        message: `The time-out "${text}" is not a duration.`,
+        message: `The time-out "${text}" is not a duration. Write one such as "500ms" or "10s".`,
       });
     }
     return ms;

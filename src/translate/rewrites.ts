@@ -32,20 +32,26 @@ type NewPath =
 export function newPath(modifier: PathModifier, matchedPrefix: string | undefined): NewPath | Problem {
   if (modifier.type === "ReplaceFullPath" && modifier.replaceFullPath !== undefined) {
     const path = modifier.replaceFullPath;
-    if (controlCharacter.test(path)) return unsupported("The new path holds a control character.");
+    if (controlCharacter.test(path))
+      return unsupported("The new path holds a control character. Take it out.");
     return path.startsWith("/")
       ? { form: "Full", path }
-      : unsupported(`The path "${path}" does not start with "/".`);
+      : unsupported(`The path "${path}" must start with "/".`);
   }
   if (modifier.type !== "ReplacePrefixMatch" || modifier.replacePrefixMatch === undefined) {
-    return unsupported(`Path modifiers of type "${modifier.type}" are not supported, or it lacks its value.`);
+    return unsupported(
+      `Path modifiers of type "${modifier.type}" are not supported, or it lacks its value. Use ReplaceFullPath or ReplacePrefixMatch.`,
+    );
   }
   if (matchedPrefix === undefined)
-    return unsupported("ReplacePrefixMatch needs a PathPrefix match in its rule.");
+    return unsupported(
+      "ReplacePrefixMatch needs a PathPrefix match in its rule. Add one, or use ReplaceFullPath.",
+    );
   const replacement = modifier.replacePrefixMatch.replace(/\/+$/, "");
-  if (controlCharacter.test(replacement)) return unsupported("The new path holds a control character.");
+  if (controlCharacter.test(replacement))
+    return unsupported("The new path holds a control character. Take it out.");
   if (replacement !== "" && !replacement.startsWith("/")) {
-    return unsupported(`The path prefix "${replacement}" does not start with "/".`);
+    return unsupported(`The path prefix "${replacement}" must start with "/".`);
   }
   if (matchedPrefix === "") return { form: "Prefix", prefix: `${replacement}/` };
   if (replacement !== "") return { form: "Prefix", prefix: replacement };
@@ -93,7 +99,9 @@ export function translateRedirect(redirect: Redirect, place: RedirectPlace): Red
   if (path !== undefined && "reason" in path) return path;
   const responseCode = responseCodes[redirect.statusCode ?? 302];
   if (responseCode === undefined)
-    return unsupported(`Redirects with status ${redirect.statusCode} are not supported.`);
+    return unsupported(
+      `Redirects with status ${redirect.statusCode} are not supported. Use 301, 302, 303, 307 or 308.`,
+    );
   const scheme = redirect.scheme;
   return create(RedirectActionSchema, {
     responseCode,

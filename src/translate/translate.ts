@@ -251,7 +251,7 @@ function withoutListeners(route: JudgedRoute, lost: readonly JudgedListener[]): 
   const isKept = ({ listener }: { readonly listener: JudgedListener }): boolean => !lost.includes(listener);
   const problem: Problem = {
     reason: reasons.HostnameConflict,
-    message: `An older ${route.kind === "HTTPRoute" ? "GRPCRoute" : "HTTPRoute"} has a hostname of this route at the listener: the two kinds can't share one.`,
+    message: `An older ${route.kind === "HTTPRoute" ? "GRPCRoute" : "HTTPRoute"} has a hostname of this route at the listener: the two kinds can't share one. Give this route another hostname.`,
   };
   const parents = route.parents.map((parent): ParentOutcome => {
     const isLost = parent.listeners.length > 0 && parent.listeners.every((one) => lost.includes(one));
