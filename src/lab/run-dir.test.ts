@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "../model/errors.ts";
@@ -49,6 +49,15 @@ describe("the run folder", () => {
     writeFileSync(join(folder, "thesis.tex"), "");
     expect(await failure(makeRunDir(folder))).to.be.instanceOf(UsageError);
     expect(existsSync(join(folder, "thesis.tex"))).to.equal(true);
+  });
+
+  it("is made with the folders above it, and refused at once where no folder can be", async () => {
+    await makeRunDir(join(folder, "a", "b"));
+    expect(existsSync(join(folder, "a", "b"))).to.equal(true);
+    symlinkSync(join(folder, "nowhere"), join(folder, "link"));
+    writeFileSync(join(folder, "file"), "");
+    for (const impossible of ["/proc/mc-wan/run", join(folder, "link", "run"), join(folder, "file", "run")])
+      expect(await failure(makeRunDir(impossible)), impossible).to.be.instanceOf(UsageError);
   });
 
   it("is changed by one at a time", async () => {

@@ -3,11 +3,11 @@
  * a folder with foreign files is refused, never cleared.
  */
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { chmod, mkdir, readdir, realpath, rename, rm, rmdir, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
+import { createServer, type Server } from "node:net";
 import { tmpdir, userInfo } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UsageError } from "../model/errors.ts";
 import { labFiles } from "./lab-plan.ts";
@@ -92,7 +92,7 @@ export async function writeState(runDir: string, state: LabState): Promise<void>
 
 /** An empty run folder that only this user can look into. Throws UsageError when it holds what no lab has put there. */
 export async function makeRunDir(runDir: string): Promise<void> {
-  await mkdir(runDir, { recursive: true, mode: 0o700 }).catch((error: unknown) => {
+  await makeFolder(runDir).catch((error: unknown) => {
     throw new UsageError(
       `the run folder ${runDir} can't be made (${error instanceof Error ? error.message : String(error)}): name another in MCWAN_RUN`,
     );
@@ -100,6 +100,18 @@ export async function makeRunDir(runDir: string): Promise<void> {
   await clearRunDir(runDir);
   await chmod(runDir, 0o700);
   await writeFile(join(runDir, MARKER), "This folder belongs to mcwan lab, which clears it.\n");
+}
+
+/** As `mkdir` with `recursive`, which in Node never ends where a folder that is there takes no folders, as /proc or a link to nowhere. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    if (existsSync(folder) && statSync(folder).isDirectory()) return;
+    if (existsSync(dirname(folder))) throw error;
+    await makeFolder(dirname(folder));
+    await mkdir(folder, { mode: 0o700 });
+  }
 }
 
 /** Empties a run folder; one that isn't there is empty. Throws UsageError when it isn't a lab's. */
@@ -126,26 +138,47 @@ export async function removeRunDir(runDir: string): Promise<void> {
 }
 
 /**
- * Runs `action` while nobody else starts or ends a lab in this folder. The lock is an abstract socket: it ends with this process, however that ends.
- * Throws UsageError when somebody does.
+ * Runs `action` while nobody else starts or ends a lab in this folder. Throws UsageError when somebody does.
  */
 export async function withRunDirLock<T>(runDir: string, action: () => Promise<T>): Promise<T> {
-  const name = createHash("sha256")
-    .update(await realpath(runDir).catch(() => resolve(runDir)))
-    .digest("hex")
-    .slice(0, 32);
-  const lock = createServer();
-  await new Promise<void>((done, failed) => {
-    lock.once("error", () => {
-      failed(new UsageError(`another mcwan is starting or ending the lab in ${runDir}: wait for it`));
-    });
-    lock.listen({ path: `\0mc-wan-lab-${name}` }, done);
-  });
+  const lock = await tryLock(await realpath(runDir).catch(() => resolve(runDir)));
+  if (lock === undefined)
+    throw new UsageError(`another mcwan is starting or ending the lab in ${runDir}: wait for it`);
   try {
     return await action();
   } finally {
     lock.close();
   }
+}
+
+/** Runs `action`, which takes moments, while nobody else holds the lock of that name; waits for its turn. */
+export async function withLock<T>(name: string, action: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const lock = await tryLock(name);
+    if (lock === undefined) {
+      await sleep(5);
+      continue;
+    }
+    try {
+      return await action();
+    } finally {
+      lock.close();
+    }
+  }
+}
+
+/** The lock of a name; undefined: somebody has it. It is an abstract socket: it ends with this process, however that ends. */
+async function tryLock(name: string): Promise<Server | undefined> {
+  const digest = createHash("sha256").update(name).digest("hex").slice(0, 32);
+  const lock = createServer();
+  return await new Promise((done) => {
+    lock.once("error", () => {
+      done(undefined);
+    });
+    lock.listen({ path: `\0mc-wan-lab-${digest}` }, () => {
+      done(lock);
+    });
+  });
 }
 
 /** Waits until a process is gone. */
