@@ -7,6 +7,7 @@
  *     198.18.N.128/25  pods
  *     198.19.0.0/20, 198.19.16.0/20, …   Services of cluster 1, 2, …
  *     198.19.240.0/21  tunnels, a /30 each
+ *     198.19.248.0/23  links between control planes, a /30 each
  *     198.19.255.0/24  management links, a /30 per cluster
  */
 
@@ -24,6 +25,12 @@ export const MANAGEMENT_CIDR = "198.19.255.0/24";
 
 /** The link addresses of all tunnels. */
 export const TUNNELS_CIDR = "198.19.240.0/21";
+
+/** The name of the links that control planes reach each other over; no tunnel may have it. */
+export const CONTROL_PLANE = "control-plane";
+
+/** Number of the routing table that leads to peers' control planes. */
+export const CONTROL_PLANE_TABLE = 100;
 
 /** The addresses of one cluster. */
 export interface ClusterAddresses {
@@ -71,53 +78,73 @@ export function clusterAddresses(number: number): ClusterAddresses {
   };
 }
 
-/** One end of a tunnel link, seen from the cluster that it is in. */
-export interface TunnelEnd {
-  readonly tunnel: string;
+/** One end of a link, seen from the cluster that it is in. */
+export interface LinkEnd {
+  /** The tunnel's name, or CONTROL_PLANE. */
+  readonly link: string;
   /** Id of the cluster at the other end. */
   readonly peer: string;
   /** Interface name in this cluster's namespace, at most 15 characters. */
   readonly interface: string;
+  /** The interface of the same end's way through the user-space wire; there only once the wire was needed. */
+  readonly wireInterface: string;
   readonly address: string;
   readonly peerAddress: string;
 }
 
-/** A tunnel link between two clusters: one veth pair. */
-export interface TunnelLink {
-  readonly tunnel: string;
+/** A link between two clusters: one veth pair. */
+export interface Link {
+  /** The tunnel's name, or CONTROL_PLANE. */
+  readonly name: string;
   readonly ends: readonly [
-    { readonly cluster: string; readonly end: TunnelEnd },
-    { readonly cluster: string; readonly end: TunnelEnd },
+    { readonly cluster: string; readonly end: LinkEnd },
+    { readonly cluster: string; readonly end: LinkEnd },
   ];
 }
 
 /**
- * The links of a lab: one per tunnel for each pair of clusters. `clusters` and `tunnels` are ids in order; the result is in the order of pairs.
- * Throws RangeError for more than MAX_LINKS.
+ * The tunnel links of a lab: one per tunnel for each pair of clusters. `clusters` and `tunnels` are ids in order; the result is in the order of
+ * pairs. Throws RangeError for more than MAX_LINKS.
  */
-export function tunnelLinks(clusters: readonly string[], tunnels: readonly string[]): TunnelLink[] {
-  const links: TunnelLink[] = [];
+export function tunnelLinks(clusters: readonly string[], tunnels: readonly string[]): Link[] {
+  const kinds = tunnels.map((name, index) => ({ name, interface: `wan${index}`, wire: `wire${index}` }));
+  return linksBetween(clusters, kinds, (index) => {
+    if (index >= MAX_LINKS) throw new RangeError(`a lab has room for ${MAX_LINKS} tunnel links`);
+    return linkAddresses(240, index);
+  });
+}
+
+/** The links between control planes: one for each pair of clusters. */
+export function controlPlaneLinks(clusters: readonly string[]): Link[] {
+  const kind = { name: CONTROL_PLANE, interface: "ctl", wire: "ctlwire" };
+  return linksBetween(clusters, [kind], (index) => linkAddresses(248, index));
+}
+
+/** Interfaces are named by number, not by tunnel: a tunnel's name may be longer than the kernel's 15 characters. */
+function linksBetween(
+  clusters: readonly string[],
+  kinds: readonly { readonly name: string; readonly interface: string; readonly wire: string }[],
+  addressesOf: (index: number) => [string, string],
+): Link[] {
+  const links: Link[] = [];
   for (const [i, one] of clusters.entries()) {
-    for (const other of clusters.slice(i + 1)) {
-      for (const [t, tunnel] of tunnels.entries()) {
-        const [address, peerAddress] = linkAddresses(links.length);
-        const [number, peerNumber] = [i + 1, clusters.indexOf(other) + 1];
+    for (const [j, other] of clusters.entries()) {
+      if (j <= i) continue;
+      for (const kind of kinds) {
+        const [address, peerAddress] = addressesOf(links.length);
+        const end = (peer: string, number: number): Omit<LinkEnd, "address" | "peerAddress"> => ({
+          link: kind.name,
+          peer,
+          interface: `${kind.interface}-c${number}`,
+          wireInterface: `${kind.wire}-c${number}`,
+        });
         links.push({
-          tunnel,
+          name: kind.name,
           ends: [
-            {
-              cluster: one,
-              end: { tunnel, peer: other, interface: interfaceName(t, peerNumber), address, peerAddress },
-            },
+            { cluster: one, end: { ...end(other, j + 1), address, peerAddress } },
             {
               cluster: other,
-              end: {
-                tunnel,
-                peer: one,
-                interface: interfaceName(t, number),
-                address: peerAddress,
-                peerAddress: address,
-              },
+              end: { ...end(one, i + 1), address: peerAddress, peerAddress: address },
             },
           ],
         });
@@ -133,14 +160,9 @@ export function routingTable(tunnels: readonly string[], tunnel: string): number
   return index < 0 ? undefined : 101 + index;
 }
 
-/** The name by number, not by tunnel: a tunnel's name may be longer than the kernel's 15 characters. */
-function interfaceName(tunnelIndex: number, peerNumber: number): string {
-  return `wan${tunnelIndex}-c${peerNumber}`;
-}
-
-function linkAddresses(index: number): [string, string] {
-  if (index >= MAX_LINKS) throw new RangeError(`a lab has room for ${MAX_LINKS} tunnel links`);
+/** Both addresses of the `index`th /30 from 198.19.`third`.0 on. */
+function linkAddresses(third: number, index: number): [string, string] {
   const offset = index * 4;
-  const network = `198.19.${240 + Math.floor(offset / 256)}`;
+  const network = `198.19.${third + Math.floor(offset / 256)}`;
   return [`${network}.${(offset % 256) + 1}`, `${network}.${(offset % 256) + 2}`];
 }

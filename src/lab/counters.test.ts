@@ -2,9 +2,10 @@ import { expect } from "chai";
 import { parseCounters, parseInterfaces } from "./counters.ts";
 
 const end = {
-  tunnel: "business",
+  link: "business",
   peer: "c2",
   interface: "wan0-c2",
+  wireInterface: "wire0-c2",
   address: "198.19.240.1",
   peerAddress: "198.19.240.2",
 };

@@ -2,7 +2,7 @@
  * The proof of path: what each cluster's packet filter has counted, by link, policy port and direction. Pure parsing; lab.ts does the asking.
  * What exactly is counted is said in sdwan/ruleset.ts.
  */
-import type { TunnelEnd } from "./address-plan.ts";
+import type { LinkEnd } from "./address-plan.ts";
 import { arrayAt, isObject, numberAt, objectAt, stringAt, type JsonObject } from "./node-agent/json.ts";
 import { COUNTING_SETS, IPV4_HEADER_BYTES } from "./sdwan/ruleset.ts";
 
@@ -54,7 +54,7 @@ export interface LabCounters {
 /** Where counters were read. */
 export interface CountedCluster {
   readonly cluster: string;
-  readonly ends: readonly TunnelEnd[];
+  readonly ends: readonly LinkEnd[];
 }
 
 /** The counters in the output of `nft -j list table`. Elements of links that the cluster doesn't have are left out. */
@@ -92,13 +92,14 @@ export function parseInterfaces(at: CountedCluster, procNetDev: string): Interfa
     }),
   );
   return at.ends.map((end) => {
-    const fields = byName.get(end.interface) ?? [];
+    const ways = [end.interface, end.wireInterface].map((name) => byName.get(name) ?? []);
+    const sum = (field: number): number => ways.reduce((total, fields) => total + (fields[field] ?? 0), 0);
     return {
       cluster: at.cluster,
       peer: end.peer,
-      tunnel: end.tunnel,
-      receivedBytes: fields[0] ?? 0,
-      sentBytes: fields[8] ?? 0,
+      tunnel: end.link,
+      receivedBytes: sum(0),
+      sentBytes: sum(8),
     };
   });
 }
@@ -130,7 +131,7 @@ function addLink(
 ): void {
   const { at, name, counted } = from;
   const [link, port, headerWords] = counted.key;
-  const end = at.ends.find((candidate) => candidate.interface === link);
+  const end = endNamed(at, link);
   if (end === undefined || typeof port !== "number" || typeof headerWords !== "number") return;
   const key = `${name} ${end.interface} ${port}`;
   const before = links.get(key);
@@ -138,7 +139,7 @@ function addLink(
   links.set(key, {
     cluster: at.cluster,
     peer: end.peer,
-    tunnel: end.tunnel,
+    tunnel: end.link,
     port,
     ...COUNTING_SETS[name],
     packets: (before?.packets ?? 0) + counted.packets,
@@ -148,15 +149,20 @@ function addLink(
 
 function refusedOf(at: CountedCluster, direction: "out" | "in", counted: CountedElement): RefusedCounters {
   const [of, protocol, port] = counted.key;
-  const link = at.ends.find((end) => end.interface === of);
+  const link = endNamed(at, of);
   return {
     cluster: at.cluster,
     direction,
-    of: link === undefined ? text(of) : `${link.peer} (${link.tunnel})`,
+    of: link === undefined ? text(of) : `${link.peer} (${link.link})`,
     protocol: text(protocol),
     port: typeof port === "number" ? port : 0,
     packets: counted.packets,
   };
+}
+
+/** A link has two interfaces at an end: the direct one, and the one of the way through the wire. */
+function endNamed(at: CountedCluster, name: unknown): LinkEnd | undefined {
+  return at.ends.find((end) => end.interface === name || end.wireInterface === name);
 }
 
 function text(value: unknown): string {

@@ -3,7 +3,14 @@
  * Holds no secrets: tokens and keys are made inside and stay in the run folder.
  */
 import { join } from "node:path";
-import { tunnelLinks, type ClusterAddresses, type TunnelEnd, type TunnelLink } from "./address-plan.ts";
+import {
+  CONTROL_PLANE,
+  controlPlaneLinks,
+  tunnelLinks,
+  type ClusterAddresses,
+  type Link,
+  type LinkEnd,
+} from "./address-plan.ts";
 
 /** Absolute paths of the programs that a lab runs. */
 interface LabPrograms {
@@ -71,8 +78,10 @@ export interface LabFiles {
   readonly kubeconfig: string;
   /** For processes in the lab's namespaces: API servers at 198.18.N.1. */
   readonly insideKubeconfig: string;
-  /** Which tunnel quality could not be applied, and why; written by the inside. */
-  readonly notApplied: string;
+  /** What the links are to be like; written by whoever changes it, read by the inside. */
+  readonly links: string;
+  /** What they are like; written by the inside. */
+  readonly linkStatus: string;
   /** The policy ports in force; written by the SD-WAN driver. */
   readonly sdwanPorts: string;
   readonly logDir: string;
@@ -85,7 +94,8 @@ export function labFiles(runDir: string): LabFiles {
     state: join(runDir, "state.json"),
     kubeconfig: join(runDir, "kubeconfig"),
     insideKubeconfig: join(runDir, "inside.kubeconfig"),
-    notApplied: join(runDir, "not-applied.json"),
+    links: join(runDir, "links.json"),
+    linkStatus: join(runDir, "link-status.json"),
     sdwanPorts: join(runDir, "sdwan-ports.json"),
     logDir: join(runDir, "log"),
   };
@@ -100,16 +110,32 @@ export type ProgressLine =
 /** File descriptor of the progress pipe in the lab's first process; the listening sockets of the clusters follow it in order. */
 export const PROGRESS_FD = 3;
 
-/** All tunnel links of a lab. */
-export function linksOf(plan: Pick<LabPlan, "clusters" | "tunnels">): TunnelLink[] {
-  return tunnelLinks(
-    plan.clusters.map(({ id }) => id),
-    plan.tunnels.map(({ name }) => name),
-  );
+/** What the links of a lab depend on. */
+type Linked = Pick<LabPlan, "clusters" | "tunnels">;
+
+/** All links of a lab: tunnels and those of the control planes. */
+export function linksOf(plan: Linked): Link[] {
+  const clusters = plan.clusters.map(({ id }) => id);
+  return [
+    ...tunnelLinks(
+      clusters,
+      plan.tunnels.map(({ name }) => name),
+    ),
+    ...controlPlaneLinks(clusters),
+  ];
 }
 
 /** A cluster's ends of its tunnel links. */
-export function endsOf(plan: Pick<LabPlan, "clusters" | "tunnels">, cluster: string): TunnelEnd[] {
+export function tunnelEndsOf(plan: Linked, cluster: string): LinkEnd[] {
+  return endsOf(plan, cluster).filter(({ link }) => link !== CONTROL_PLANE);
+}
+
+/** A cluster's ends of its links to other control planes. */
+export function controlPlaneEndsOf(plan: Linked, cluster: string): LinkEnd[] {
+  return endsOf(plan, cluster).filter(({ link }) => link === CONTROL_PLANE);
+}
+
+function endsOf(plan: Linked, cluster: string): LinkEnd[] {
   return linksOf(plan).flatMap((link) =>
     link.ends.filter((at) => at.cluster === cluster).map((at) => at.end),
   );

@@ -9,6 +9,7 @@ import { UsageError } from "../model/errors.ts";
 import { kubectl, type Kubectl } from "./kubectl.ts";
 import { endLab, openLab, startLab, type Lab } from "./lab.ts";
 import type { LinkCounters } from "./counters.ts";
+import { echoWords, probeWords, type ProbeResult } from "./wire/test-probe.ts";
 
 const CRD = join(import.meta.dirname, "../../crds/wanpolicies.mc-wan.l7mp.io.yaml");
 const PAYLOAD_BYTES = 1_000_000;
@@ -220,6 +221,111 @@ describe("a lab of two clusters", function () {
     );
   });
 
+  describe("has links that", () => {
+    const ECHO_PORT = 9000;
+    const business = { link: "business" };
+    let echo: AbortController;
+
+    /** The shortest round trip between the ends of a tunnel's link, in ms; Infinity: nothing comes back. */
+    const roundTrip = async (): Promise<number> => {
+      const words = probeWords({ host: "198.19.240.2", port: ECHO_PORT, count: 30, gapMs: 10 });
+      const { code, stdout, stderr } = await lab.runInCluster("c1", words);
+      if (code !== 0) throw new Error(stderr);
+      return Math.min(Infinity, ...(JSON.parse(stdout) as ProbeResult).rttMs);
+    };
+    const reachesApiServer = async (client: string, server: string): Promise<boolean> => {
+      const words = ["curl", "-sS", "-m", "2", "--cacert", join(runDir, server, "ca.crt")];
+      const { insideServer } = lab.cluster(server);
+      return (await lab.runAsClient(client, [...words, `${insideServer}/livez`])).stdout === "ok";
+    };
+
+    before(async () => {
+      echo = new AbortController();
+      lab.runInCluster("c2", echoWords(ECHO_PORT), { signal: echo.signal }).catch(() => undefined);
+      await eventually(async () => (await roundTrip()) < Infinity, "datagrams are answered");
+    });
+
+    after(() => {
+      echo.abort();
+    });
+
+    afterEach(async () => {
+      await lab.changeLinks({}, { reset: true });
+    });
+
+    it("have a delay as soon as it is said, and none when it is taken back", async () => {
+      const { wire, directions } = await lab.links();
+      expect(wire.state).to.equal("off");
+      expect(directions.filter(({ appliedBy }) => Object.keys(appliedBy).length > 0)).to.deep.equal([]);
+      const meant = await lab.changeLinks(business, { quality: { delayMs: 30 } });
+      expect(meant.map(({ from, notApplied }) => [from, notApplied])).to.deep.equal([
+        ["c1", []],
+        ["c2", []],
+      ]);
+      expect(await roundTrip()).to.be.within(60, 75);
+      await lab.changeLinks({ ...business, from: "c1" }, { quality: { delayMs: 0 } });
+      expect(await roundTrip()).to.be.within(30, 45);
+      await lab.changeLinks(business, { reset: true });
+      expect(await roundTrip()).to.be.below(15);
+    });
+
+    it("count payload to the byte while packets are late", async () => {
+      await lab.changeLinks({ link: "default" }, { quality: { delayMs: 10 } });
+      const before = payload((await lab.counters()).links, "c2", 31112);
+      expect(await send(31112)).to.equal("received 1000");
+      const after = payload((await lab.counters()).links, "c2", 31112);
+      const grown = (key: string): number => (after[key] ?? 0) - (before[key] ?? 0);
+      expect(grown("default in request")).to.be.within(PAYLOAD_BYTES, PAYLOAD_BYTES * 1.05);
+      expect(grown("default out reply")).to.be.within(1000, 2000);
+      expect(Object.keys(after)).to.have.members(["default in request", "default out reply"]);
+    });
+
+    it("are cut in one direction, and healed", async () => {
+      const before = payload((await lab.counters()).links, "c1", 31112);
+      await lab.changeLinks({ link: "default", from: "c2" }, { cut: true });
+      // The request gets there, the answer doesn't: no connection, but no refusal either.
+      const sending = send(31112);
+      expect(await Promise.race([sending, sleep(1_500, "nothing")])).to.equal("nothing");
+      expect(await roundTrip()).to.be.below(Infinity);
+      await lab.changeLinks({ link: "default" }, { cut: false });
+      expect(await sending).to.equal("received 1000");
+      const after = payload((await lab.counters()).links, "c1", 31112);
+      expect(after["default in reply"]).to.be.greaterThan(before["default in reply"] ?? 0);
+    });
+
+    it("lead to peers' API servers apart from the tunnels, and can be cut too", async () => {
+      expect(await reachesApiServer("c1", "c2")).to.equal(true);
+      await lab.changeLinks({ link: "control-plane", from: "c1", to: "c2" }, { cut: true });
+      expect(await reachesApiServer("c1", "c2")).to.equal(false);
+      expect(await send(31112)).to.equal("received 1000");
+      const { context } = lab.clusters[1]!;
+      expect(await control.run(context, ["get", "--raw", "/livez"])).to.equal("ok");
+      await lab.changeLinks({ link: "control-plane" }, { cut: false });
+      expect(await reachesApiServer("c1", "c2")).to.equal(true);
+    });
+
+    it("outlive their wire, and say meanwhile that it is gone", async function () {
+      await lab.changeLinks(business, { quality: { delayMs: 20 } });
+      const { wire, directions } = await lab.links();
+      // A kernel with netem needs no wire.
+      if (directions[0]?.appliedBy.delay === "netem") this.skip();
+      if (wire.state !== "running") throw new Error(`the wire is ${wire.state}`);
+      await lab.runInCluster("c1", ["sh", "-c", `kill -9 ${wire.pid}`]);
+      await eventually(async () => (await lab.links()).wire.state === "restarting", "it is seen");
+      await eventually(async () => (await lab.links()).wire.state === "running", "it is there again");
+      expect((await lab.links()).wire).to.deep.include({ restarts: 1 });
+      expect(await roundTrip()).to.be.within(40, 55);
+    });
+
+    it("are not changed when there is no such link", async () => {
+      const failure = await lab.changeLinks({ link: "mpls" }, { cut: true }).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      expect(failure).to.be.instanceOf(UsageError);
+    });
+  });
+
   it("is one per run folder", async () => {
     const failure = await start().then(
       () => undefined,
@@ -246,17 +352,19 @@ describe("a lab of two clusters", function () {
     }
   });
 
-  it("leaves no process when its first one is killed, and comes up again", async () => {
-    expect(processesNaming(runDir)).not.to.deep.equal([]);
-    process.kill(lab.state.process.pid, "SIGKILL");
-    await eventually(() => processesNaming(runDir).length === 0, "every process is gone");
-    expect(await openLab(runDir)).to.equal(undefined);
-    lab = await start();
-    expect(await control.run(lab.clusters[1]!.context, ["get", "ns", "default", "-o", "name"])).to.equal(
-      "namespace/default\n",
-    );
-    await lab.stop();
-    expect(processesNaming(runDir)).to.deep.equal([]);
-    expect(existsSync(runDir)).to.equal(false);
+  describe("at its end", () => {
+    it("leaves no process when its first one is killed, and comes up again", async () => {
+      expect(processesNaming(runDir)).not.to.deep.equal([]);
+      process.kill(lab.state.process.pid, "SIGKILL");
+      await eventually(() => processesNaming(runDir).length === 0, "every process is gone");
+      expect(await openLab(runDir)).to.equal(undefined);
+      lab = await start();
+      expect(await control.run(lab.clusters[1]!.context, ["get", "ns", "default", "-o", "name"])).to.equal(
+        "namespace/default\n",
+      );
+      await lab.stop();
+      expect(processesNaming(runDir)).to.deep.equal([]);
+      expect(existsSync(runDir)).to.equal(false);
+    });
   });
 });

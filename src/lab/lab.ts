@@ -15,8 +15,10 @@ import { parseCounters, parseInterfaces, type CountedCluster, type LabCounters }
 import { asClient, enter, enteringCommand, type EnterOptions, type ProgramResult } from "./enter.ts";
 import { checkHost } from "./host-check.ts";
 import { clientNetns } from "./inside/network.ts";
-import { endsOf, labFiles, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
+import type { LinksStatus } from "./inside/links.ts";
+import { labFiles, tunnelEndsOf, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
 import { launch, openApiServerSockets } from "./launcher.ts";
+import { changeLinks, readLinks } from "./link-control.ts";
 import { loadImages } from "./node-agent/images.ts";
 import { checkedIds, makePlan, writePlan, type PlanOptions } from "./make-plan.ts";
 import {
@@ -32,7 +34,8 @@ import {
   writeState,
   type LabState,
 } from "./run-dir.ts";
-import type { NotApplied } from "./sdwan/link-quality.ts";
+import type { LinkChange, LinkSelector } from "./sdwan/link-change.ts";
+import type { LinkStatus } from "./sdwan/link-means.ts";
 import type { SdwanPort } from "./sdwan/policy-ports.ts";
 import { TABLE } from "./sdwan/ruleset.ts";
 
@@ -151,7 +154,7 @@ export class Lab {
   async counters(): Promise<LabCounters> {
     const counted = await Promise.all(
       this.#plan.clusters.map(
-        async ({ id }) => await this.#countersAt({ cluster: id, ends: endsOf(this.#plan, id) }),
+        async ({ id }) => await this.#countersAt({ cluster: id, ends: tunnelEndsOf(this.#plan, id) }),
       ),
     );
     return {
@@ -161,9 +164,17 @@ export class Lab {
     };
   }
 
-  /** Tunnel qualities that this machine could not apply. */
-  async notApplied(): Promise<readonly NotApplied[]> {
-    return JSON.parse(await readFile(labFiles(this.runDir).notApplied, "utf8")) as readonly NotApplied[];
+  /** How each direction of each link is, and by which means. */
+  async links(): Promise<LinksStatus> {
+    return await readLinks(this.runDir);
+  }
+
+  /**
+   * Changes links while the lab is up: their quality, or cuts and heals them. Fulfils when it is so, with the directions that were meant.
+   * Throws UsageError for a selector that means none.
+   */
+  async changeLinks(selector: LinkSelector, change: LinkChange): Promise<LinkStatus[]> {
+    return await changeLinks({ plan: this.#plan, state: this.#state }, { selector, change });
   }
 
   /** The policy ports that the SD-WAN has in force: it follows the WANPolicies with a moment's delay. */

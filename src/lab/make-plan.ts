@@ -8,6 +8,7 @@ import { UsageError } from "../model/errors.ts";
 import { clusterAddresses, MAX_CLUSTERS } from "./address-plan.ts";
 import type { LabBinaryName } from "./binaries/binaries.ts";
 import { labFiles, type ClusterPlan, type LabPlan, type TunnelPlan } from "./lab-plan.ts";
+import { linksAtUp } from "./sdwan/link-change.ts";
 
 /** The part of a lab's options that makes its plan. */
 export interface PlanOptions {
@@ -90,6 +91,7 @@ export async function writePlan(
   await mkdir(labFiles(plan.runDir).logDir, { recursive: true });
   await mkdir(plan.cacheDir, { recursive: true });
   await writeFile(labFiles(plan.runDir).plan, JSON.stringify(plan, undefined, 2));
+  await writeFile(labFiles(plan.runDir).links, JSON.stringify(linksAtUp(plan)));
   await Promise.all(
     Object.entries(binaries).map(async ([name, path]) => {
       const link = join(plan.cacheDir, name);

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { parseTunnel } from "./tunnel-option.ts";
+import { parseQuality, parseTunnel } from "./tunnel-option.ts";
 
 describe("the text form of a tunnel", () => {
   it("is a name alone or with its quality", () => {
@@ -14,7 +14,21 @@ describe("the text form of a tunnel", () => {
   });
 
   it("is refused with a sentence when it makes no sense", () => {
-    for (const wrong of ["", "a b", "x,rate=0", "x,rate=", "x,loss=101", "x,colour=red", "x,delay=-1"])
+    for (const wrong of [
+      "",
+      "a b",
+      "x,rate=0",
+      "x,rate=",
+      "x,loss=101",
+      "x,colour=red",
+      "x,delay=-1",
+      "control-plane",
+    ])
       expect(parseTunnel(wrong), wrong).to.be.a("string");
+  });
+
+  it("may be a quality alone, where 0 takes a limit away", () => {
+    expect(parseQuality(["rate=0", "delay=5"])).to.deep.equal({ rateMbit: 0, delayMs: 5 });
+    expect(parseQuality(["delay"])).to.equal("delay is a number up to 10000.");
   });
 });

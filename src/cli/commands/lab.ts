@@ -13,6 +13,8 @@ import { installMcWan, waitForMcWan } from "../../lab/install.ts";
 import { kubectl } from "../../lab/kubectl.ts";
 import { isRunning } from "../../lab/run-dir.ts";
 import { UsageError } from "../../model/errors.ts";
+import { registerLabLink } from "./lab-link.ts";
+import { print, withOutput, type OutputOptions } from "./output-option.ts";
 import { countersTable, statusReport, statusTable, type StatusReport } from "./lab-tables.ts";
 
 const manifests = join(import.meta.dirname, "../../../deploy");
@@ -25,10 +27,6 @@ interface UpOptions {
   readonly images?: string;
   readonly foreground?: boolean;
   readonly bare?: boolean;
-}
-
-interface OutputOptions {
-  readonly output: "table" | "json";
 }
 
 /** Adds `mcwan lab` and its subcommands. */
@@ -83,6 +81,7 @@ export function registerLab(program: Command): void {
     const counters = await (await current()).counters();
     print(output === "json" ? JSON.stringify(counters, undefined, 2) : countersTable(counters));
   });
+  registerLabLink(lab, current);
   lab
     .command("env")
     .description('print what a shell needs: eval "$(mcwan lab env)"')
@@ -172,18 +171,6 @@ async function current(): Promise<Lab> {
   return lab;
 }
 
-function withOutput(command: Command): Command {
-  return command.option(
-    "-o, --output <format>",
-    "table or json",
-    (value: string) => {
-      if (value !== "table" && value !== "json") throw new InvalidArgumentError("it is table or json.");
-      return value;
-    },
-    "table",
-  );
-}
-
 function clusterIds(value: string): readonly string[] {
   if (!/^\d+$/.test(value)) return value.split(",").map((id) => id.trim());
   return Array.from({ length: Math.min(Number(value), 100) }, (_, index) => `c${index + 1}`);
@@ -204,8 +191,4 @@ function collectTunnel(value: string, before: readonly TunnelPlan[] | undefined)
 
 function quote(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
 }

@@ -3,9 +3,9 @@
  * Its argument is the run folder. It says how far it is over the progress pipe, one JSON line each, and never touches the host.
  *
  *     network ─┬─ etcd ─ clusters in parallel ─ ready
- *              └─ forwarder, noise, SD-WAN driver
+ *              └─ links, forwarder, noise, SD-WAN driver
  */
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat } from "node:fs/promises";
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,14 +14,15 @@ import { labFiles, PROGRESS_FD, type LabPlan, type ProgressLine } from "../lab-p
 import { isObject, objectAt, stringAt } from "../node-agent/json.ts";
 import type { KubeApi } from "../node-agent/kube-api.ts";
 import { SdwanDriver } from "../sdwan/driver.ts";
-import { applyLinkQuality } from "../sdwan/link-quality.ts";
 import { startCluster } from "./cluster.ts";
 import type { PlacedObject } from "./cluster-objects.ts";
 import { etcdProgram, prepareCluster, writeKubeconfigs } from "./control-plane.ts";
 import { forward } from "./forwarder.ts";
-import { makeNetwork } from "./network.ts";
+import { Links } from "./links.ts";
+import { inNetns, makeNetwork, WIRE_NETNS } from "./network.ts";
 import { noisePrograms } from "./noise.ts";
 import { Programs } from "./processes.ts";
+import { WireProcess } from "./wire-process.ts";
 
 /** The longest that a lab may take on a machine that is busy with other things. */
 const START_LIMIT_MS = 180_000;
@@ -66,8 +67,7 @@ async function main(runDir: string): Promise<void> {
     startEtcd(plan, programs),
   ]);
   await writeKubeconfigs(runDir, prepared);
-  const notApplied = await applyLinkQuality(plan);
-  await writeFile(files.notApplied, JSON.stringify(notApplied));
+  await followLinks(plan);
   for (const [index, cluster] of plan.clusters.entries())
     forward(PROGRESS_FD + 1 + index, cluster.addresses.apiServer);
   for (const program of noisePrograms(plan)) programs.start(program);
@@ -84,6 +84,20 @@ async function main(runDir: string): Promise<void> {
   say({ kind: "ready" });
   listened = false;
   progress.end();
+}
+
+async function followLinks(plan: LabPlan): Promise<void> {
+  const wire = new WireProcess({
+    argv: [...inNetns(WIRE_NETNS), process.execPath, join(plan.sourceDir, "lab", "wire", "main.ts")],
+    logFile: join(labFiles(plan.runDir).logDir, "wire.log"),
+    inheritedDescriptors: 1 + plan.clusters.length,
+    onState: (state) => {
+      log(`wire: ${JSON.stringify(state)}`);
+      void links.tellWire();
+    },
+  });
+  const links = new Links(plan, wire, log);
+  await links.follow();
 }
 
 function runSdwan(plan: LabPlan, apis: readonly KubeApi[]): void {

@@ -34,10 +34,13 @@ describe("the lab's network", () => {
   });
 
   it("reaches peers over a tunnel only by that tunnel's own routing table", () => {
-    const routes = linesIn("c1").filter((line) => line.startsWith("route") && line.includes("198.18.2."));
+    const routes = linesIn("c1").filter(
+      (line) => line.startsWith("route") && line.includes("table") && line.includes("198.18.2."),
+    );
     expect(routes).to.deep.equal([
       "route add 198.18.2.0/24 via 198.19.240.2 dev wan0-c2 src 198.18.1.3 table 101 onlink",
       "route add 198.18.2.0/24 via 198.19.240.6 dev wan1-c2 src 198.18.1.3 table 102 onlink",
+      "route add 198.18.2.0/24 via 198.19.248.2 dev ctl-c2 src 198.18.1.3 table 100 onlink",
     ]);
   });
 

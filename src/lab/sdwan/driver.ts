@@ -9,7 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { group } from "../../model/names.ts";
 import { routingTable } from "../address-plan.ts";
 import { inNetns, ipBatch } from "../inside/network.ts";
-import { endsOf, labFiles, type LabPlan } from "../lab-plan.ts";
+import { tunnelEndsOf, labFiles, type LabPlan } from "../lab-plan.ts";
 import { arrayAt, isObject, numberAt, objectAt, stringAt } from "../node-agent/json.ts";
 import { isNotFound, type KubeApi } from "../node-agent/kube-api.ts";
 import { run } from "../node-agent/run-command.ts";
@@ -142,9 +142,9 @@ export class SdwanDriver {
     switch (kind) {
       case "open":
       case "close": {
-        const interfaces = endsOf(this.#plan, cluster)
-          .filter((end) => end.tunnel === tunnel)
-          .map((end) => end.interface);
+        const interfaces = tunnelEndsOf(this.#plan, cluster)
+          .filter((end) => end.link === tunnel)
+          .flatMap((end) => [end.interface, end.wireInterface]);
         const input = (kind === "open" ? openPort : closePort)(interfaces, port);
         await tolerate(
           /No such file/,

@@ -5,17 +5,23 @@ describe("the packet filter of a cluster", () => {
   it("names its links and its peers' API servers", () => {
     const text = ruleset({
       tunnelInterfaces: ["wan0-c2", "wan1-c2"],
+      controlInterfaces: ["ctl-c2"],
       apiServer: "198.18.1.1",
       peerApiServers: ["198.18.2.1"],
     });
     expect(text).to.contain('set links { type ifname; elements = { "wan0-c2", "wan1-c2" } }');
+    expect(text).to.contain('set control_links { type ifname; elements = { "ctl-c2" } }');
     expect(text).to.contain("set peer_api_servers { type ipv4_addr; elements = { 198.18.2.1 } }");
   });
 
   it("has no empty list, which nft refuses, for a cluster that is alone", () => {
-    expect(ruleset({ tunnelInterfaces: [], apiServer: "198.18.1.1", peerApiServers: [] })).not.to.contain(
-      "elements",
-    );
+    const alone = {
+      tunnelInterfaces: [],
+      controlInterfaces: [],
+      apiServer: "198.18.1.1",
+      peerApiServers: [],
+    };
+    expect(ruleset(alone)).not.to.contain("elements");
   });
 
   it("opens and closes a port on all links of a tunnel", () => {

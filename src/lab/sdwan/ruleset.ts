@@ -2,8 +2,9 @@
  * The packet filter of one cluster's namespace, as nftables text: what may leave and enter over which link, and the proof of it.
  * Pure. Never touches kube-proxy's tables; never decides the route (that is `ip rule`, see policy-ports.ts).
  *
- *     wan links:  TCP to or from an open policy port | noise between link addresses | else counted and rejected
- *     management: the lab itself | peers' API servers | else counted and rejected
+ *     wan links:      TCP to or from an open policy port | noise between link addresses | else counted and rejected
+ *     control planes: peers' API servers | else counted and rejected
+ *     management:     the lab itself | else counted and rejected
  *
  * What is counted: every TCP packet of a policy port that passes a link, keyed by link, port and the TCP header's length (`doff`), at the IP
  * layer (IPv4 header included, super-packets of segmentation offload as one). So TCP payload = bytes - packets x (20 + 4 x doff), exactly,
@@ -32,17 +33,20 @@ export const COUNTING_SETS = {
 export interface RulesetInput {
   /** Names of the cluster's ends of tunnel links. */
   readonly tunnelInterfaces: readonly string[];
+  /** Names of its ends of links to other control planes. */
+  readonly controlInterfaces: readonly string[];
   readonly apiServer: string;
   readonly peerApiServers: readonly string[];
 }
 
 /** The whole table, to be loaded with `nft -f`; loading it again starts the counts from zero. */
 export function ruleset(input: RulesetInput): string {
-  const links = elements(input.tunnelInterfaces.map((name) => `"${name}"`));
+  const quoted = (names: readonly string[]): string => elements(names.map((name) => `"${name}"`));
   return `table inet ${TABLE}
 delete table inet ${TABLE}
 table inet ${TABLE} {
-  set links { type ifname; ${links} }
+  set links { type ifname; ${quoted(input.tunnelInterfaces)} }
+  set control_links { type ifname; ${quoted(input.controlInterfaces)} }
   set open { type ifname . inet_service; }
   set peer_api_servers { type ipv4_addr; ${elements(input.peerApiServers)} }
   set out_request { typeof oifname . tcp dport . tcp doff; flags dynamic; size 65535; counter; }
@@ -73,6 +77,10 @@ table inet ${TABLE} {
   }
   chain management_out {
     ip daddr ${MANAGEMENT_CIDR} return
+    meta l4proto { tcp, udp } add @refused_out { ip daddr . meta l4proto . th dport counter }
+    goto refuse
+  }
+  chain control_out {
     ip daddr @peer_api_servers tcp dport ${API_SERVER_PORT} return
     ip saddr ${input.apiServer} tcp sport ${API_SERVER_PORT} return
     meta l4proto { tcp, udp } add @refused_out { ip daddr . meta l4proto . th dport counter }
@@ -82,6 +90,7 @@ table inet ${TABLE} {
     type filter hook forward priority filter; policy accept;
     iifname @links jump wan_in
     oifname @links jump wan_out
+    oifname @control_links jump control_out
     oifname "${MANAGEMENT_INTERFACE}" jump management_out
   }
   chain input {
@@ -91,6 +100,7 @@ table inet ${TABLE} {
   chain output {
     type filter hook output priority filter; policy accept;
     oifname @links jump wan_out
+    oifname @control_links jump control_out
     oifname "${MANAGEMENT_INTERFACE}" jump management_out
   }
 }
