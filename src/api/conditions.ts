@@ -171,6 +171,8 @@ export const reasons = {
   // Gateway API: GatewayClass, Gateway and listeners.
   UnsupportedValue: "UnsupportedValue",
   ListenersNotValid: "ListenersNotValid",
+  InvalidParameters: "InvalidParameters",
+  AddressNotUsable: "AddressNotUsable",
   UnsupportedAddress: "UnsupportedAddress",
   AddressNotAssigned: "AddressNotAssigned",
   PortUnavailable: "PortUnavailable",

@@ -7,6 +7,7 @@
  */
 import type { KindName, ObjectTypes } from "./kinds.ts";
 import type { Condition, KubeObject } from "./kube-object.ts";
+import type { Problem } from "./problem.ts";
 import type { ClusterId } from "./world.ts";
 
 /** `<KindName>/<namespace>/<name>`, or `<KindName>/<name>` for cluster-scoped kinds. */
@@ -66,6 +67,10 @@ export interface ServedGateway {
   readonly fleet: FleetName;
   /** status.addresses, as IP addresses. */
   readonly addresses: readonly string[];
+  /** Why the Gateway as a whole is not accepted: nothing of it is served. */
+  readonly refusal?: Problem;
+  /** Why it is not programmed: an address that it asks for can't be had. */
+  readonly addressProblem?: Problem;
   /** Only for Gateways that reconcile made: never decided by a label. */
   readonly pooled?: PooledGateway;
 }

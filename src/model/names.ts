@@ -42,6 +42,8 @@ export const labels = {
   cluster: `${group}/cluster`,
   /** On gateway Pods, their Deployments and Services: the fleet (pool, or `<namespace>.<gateway>`). */
   fleet: `${group}/fleet`,
+  /** On what stands for a user's Gateway (Gateway API, GEP-1762): the Gateway's name. */
+  gatewayName: "gateway.networking.k8s.io/gateway-name",
   /** On a peer's Secret: the peer's cluster id. */
   peer: `${group}/peer`,
   kubeServiceName: "kubernetes.io/service-name",

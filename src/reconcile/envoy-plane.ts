@@ -11,7 +11,8 @@ import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { DataPlaneInput, DataPlaneInReconcile, DataPlanePass, EgressPlace } from "./data-plane.ts";
 import { containerPortsOf, portsNote } from "./egress-ports.ts";
-import { addressesOf, fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
+import { fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
+import { addressesOf } from "./gateway-addresses.ts";
 import { gatewayAdvertisement, readyPods, zonesOf, type GatewayPod } from "./gateway-pods.ts";
 import type { Import } from "./import-side.ts";
 import { ingressService } from "./ingress-service.ts";
@@ -73,11 +74,14 @@ export class EnvoyPlane implements DataPlaneInReconcile {
     const objects: DesiredObject[] = [];
     for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
       if (!isUsersGateway(gateway)) continue;
-      const served = servedGateway(gateway, world);
-      gateways.push(this.#once(`served ${key}`, [gateway, served.addresses.join()], () => served));
+      const { served, addressServices } = servedGateway(gateway, world);
+      const { addresses, refusal, addressProblem } = served;
+      const found = JSON.stringify([addresses, refusal, addressProblem]);
+      gateways.push(this.#once(`served ${key}`, [gateway, found], () => served));
+      const names = addressServices.map(({ name }) => name).join();
       objects.push(
-        ...this.#once(`fleet ${key}`, [gateway, world.settings, owner], () =>
-          fleetObjects({ ...fleetOf(gateway), owner }, world.settings),
+        ...this.#once(`fleet ${key}`, [gateway, names, world.settings, owner], () =>
+          fleetObjects({ ...fleetOf(gateway), addressServices, owner }, world.settings),
         ),
       );
     }

@@ -2,13 +2,16 @@
  * Fleets of Envoys: what has to be deployed so that Gateways of class `mc-wan` are carried. Two shared pools for the
  * Gateways that mc-wan makes, and one fleet for each Gateway of a user.
  */
+import { reasons } from "../api/conditions.ts";
 import type { DesiredObject, FleetName, ServedGateway } from "../model/desired.ts";
-import type { OwnerReference } from "../model/kube-object.ts";
+import type { ObjectMeta, OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
   annotations,
   derivedLabel,
+  derivedName,
   egressPool,
+  group,
   gatewayClassName,
   hashedName,
   ingressPool,
@@ -16,11 +19,11 @@ import {
   systemNamespace,
 } from "../model/names.ts";
 import { envoyBootstrap } from "./envoy-bootstrap.ts";
+import { gatewayAddresses, type AddressService } from "./gateway-addresses.ts";
 import { adminPort, containerPort, readyPort } from "../model/container-ports.ts";
-import { metadataOf, isOurs, typeOf } from "./owners.ts";
-import { clusterIPsOf } from "./shadow-services.ts";
+import { isOurs, metadataOf, typeOf } from "./owners.ts";
+import type { Problem } from "../model/problem.ts";
 import type { Settings, World } from "../model/world.ts";
-import { compare } from "../model/order.ts";
 
 /** A set of Envoys that get the same configuration. */
 export interface Fleet {
@@ -32,6 +35,11 @@ export interface Fleet {
   readonly serviceType: "ClusterIP" | "NodePort" | "LoadBalancer";
   /** Local: a node gives what arrives at it to its own Pods. */
   readonly externalTrafficPolicy?: "Local";
+  /** Services beside its own, each with an address that was asked for. */
+  readonly addressServices?: readonly AddressService[];
+  /** Labels and annotations of all its objects, Pods included; ours win. */
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   /** Ports of its Service, all TCP. */
   readonly ports: readonly { readonly name: string; readonly port: number; readonly nodePort?: number }[];
   readonly owner: OwnerReference | undefined;
@@ -68,72 +76,79 @@ export function isUsersGateway(gateway: ObjectTypes["Gateway"]): boolean {
   );
 }
 
+/** A user's labels or annotations without those of our own group: these tell us whose an object is. */
+function withoutOurs(words: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(words).filter(([key]) => !key.startsWith(`${group}/`)));
+}
+
 /** The fleet of a user's Gateway. ClusterIP unless the Gateway's annotation asks for more. */
-export function fleetOf(gateway: ObjectTypes["Gateway"]): Omit<Fleet, "owner"> {
+export function fleetOf(gateway: ObjectTypes["Gateway"]): Omit<Fleet, "owner" | "addressServices"> {
   const { name, namespace = "" } = gateway.metadata;
   const asked = gateway.metadata.annotations?.[annotations.serviceType];
+  const { infrastructure } = gateway.spec;
   const numbers = [...new Set(gateway.spec.listeners.map(({ port }) => port))].sort((a, b) => a - b);
   return {
     name: fleetName(namespace, name),
     namespace,
     objectName: derivedLabel(name, "mc-wan"),
     serviceType: asked === "NodePort" || asked === "LoadBalancer" ? asked : "ClusterIP",
+    labels: { ...withoutOurs(infrastructure?.labels), [labels.gatewayName]: derivedName(name) },
+    annotations: withoutOurs(infrastructure?.annotations),
     ports: numbers.map((port) => ({ name: `port-${port}`, port })),
   };
 }
 
-/** A user's Gateway with the addresses at which its fleet is reached. */
-export function servedGateway(gateway: ObjectTypes["Gateway"], world: World): ServedGateway {
+/** A user's Gateway, with the addresses at which its fleet is reached. */
+export function servedGateway(
+  gateway: ObjectTypes["Gateway"],
+  world: World,
+): { readonly served: ServedGateway; readonly addressServices: readonly AddressService[] } {
   const fleet = fleetOf(gateway);
-  const service = world.home.Service.get(`${fleet.namespace}/${fleet.objectName}`);
-  return {
+  const { services, addresses, refusal, problem } = gatewayAddresses(gateway, fleet, world);
+  const refused = parametersProblem(gateway.spec.infrastructure?.parametersRef) ?? refusal;
+  const served = {
     gateway,
     fleet: fleet.name,
-    addresses: service !== undefined && isOurs(service) ? addressesOf(service) : [],
+    addresses,
+    ...(refused === undefined ? {} : { refusal: refused }),
+    ...(problem === undefined ? {} : { addressProblem: problem }),
   };
+  return { served, addressServices: services };
 }
 
-/** Addresses of a Service: outside ones if it has some, else its clusterIPs. */
-export function addressesOf(service: ObjectTypes["Service"]): string[] {
-  const outside = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) =>
-    ip === undefined ? [] : [ip],
-  );
-  return outside.length > 0 ? outside.sort(compare) : clusterIPsOf(service);
+/** No kind of parameters is known, neither of a Gateway nor of a GatewayClass. */
+export function parametersProblem(
+  ref: { readonly group: string; readonly kind: string } | undefined,
+): Problem | undefined {
+  if (ref === undefined) return undefined;
+  const message = `Parameters of kind ${ref.kind} in group "${ref.group}" are not supported: leave parametersRef out.`;
+  return { reason: reasons.InvalidParameters, message };
 }
 
 /** Deployment, Service, ServiceAccount and PodDisruptionBudget of a fleet. */
 export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] {
-  const metadata = metadataOf({
-    namespace: fleet.namespace,
-    name: fleet.objectName,
-    owner: fleet.owner,
-    labels: { [labels.fleet]: fleet.name },
-  });
   const selector = { [labels.fleet]: fleet.name };
+  const named = (name: string): ObjectMeta =>
+    metadataOf({
+      namespace: fleet.namespace,
+      name,
+      owner: fleet.owner,
+      labels: { ...fleet.labels, ...selector },
+      annotations: fleet.annotations ?? {},
+    });
+  const metadata = named(fleet.objectName);
   return [
     {
       kind: "ServiceAccount",
       object: { ...typeOf("ServiceAccount"), metadata, automountServiceAccountToken: false },
     },
-    {
-      kind: "Service",
-      object: {
-        ...typeOf("Service"),
-        metadata,
-        spec: {
-          type: fleet.serviceType,
-          ...(fleet.externalTrafficPolicy && { externalTrafficPolicy: fleet.externalTrafficPolicy }),
-          selector,
-          ports: fleet.ports.map(({ name, port, nodePort }) => ({
-            name,
-            protocol: "TCP",
-            port,
-            targetPort: containerPort(port),
-            ...(nodePort !== undefined && { nodePort }),
-          })),
-        },
-      },
-    },
+    { kind: "Service", object: { ...typeOf("Service"), metadata, spec: serviceSpec(fleet) } },
+    ...(fleet.addressServices ?? []).map(({ name, address }): DesiredObject => {
+      const asked =
+        fleet.serviceType === "LoadBalancer" ? { loadBalancerIP: address } : { clusterIP: address };
+      const spec = { ...serviceSpec(fleet), ...asked };
+      return { kind: "Service", object: { ...typeOf("Service"), metadata: named(name), spec } };
+    }),
     {
       kind: "PodDisruptionBudget",
       object: {
@@ -147,6 +162,21 @@ export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] 
       object: { ...typeOf("Deployment"), metadata, spec: deploymentSpec(fleet, settings, selector) },
     },
   ];
+}
+
+function serviceSpec(fleet: Fleet): object {
+  return {
+    type: fleet.serviceType,
+    ...(fleet.externalTrafficPolicy && { externalTrafficPolicy: fleet.externalTrafficPolicy }),
+    selector: { [labels.fleet]: fleet.name },
+    ports: fleet.ports.map(({ name, port, nodePort }) => ({
+      name,
+      protocol: "TCP",
+      port,
+      targetPort: containerPort(port),
+      ...(nodePort !== undefined && { nodePort }),
+    })),
+  };
 }
 
 const post = (path: string): string =>
@@ -167,7 +197,10 @@ function deploymentSpec(
     selector: { matchLabels: selector },
     strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
     template: {
-      metadata: { labels: { ...selector, [labels.managedBy]: labels.managedByValue } },
+      metadata: {
+        labels: { ...fleet.labels, ...selector, [labels.managedBy]: labels.managedByValue },
+        ...(Object.keys(fleet.annotations ?? {}).length === 0 ? {} : { annotations: fleet.annotations }),
+      },
       spec: {
         serviceAccountName: fleet.objectName,
         automountServiceAccountToken: false,

@@ -27,7 +27,8 @@ import { areSame } from "../model/memo.ts";
 import { controllerName } from "../model/names.ts";
 import { sortedEntries } from "../model/order.ts";
 import type { World } from "../model/world.ts";
-import { condition, type Finding } from "./conditions.ts";
+import { condition, unless, type Finding } from "./conditions.ts";
+import { parametersProblem } from "./fleets.ts";
 import { isOurs } from "./owners.ts";
 import { rulesStatuses } from "./rules-verdicts.ts";
 
@@ -50,11 +51,12 @@ export function gatewayStatuses({
   const statuses = new Map<ObjectKey, DesiredStatus>(rulesStatuses(desired, verdicts));
   for (const [key, gatewayClass] of sortedEntries(world.home.GatewayClass)) {
     if (gatewayClass.spec.controllerName !== controllerName) continue;
-    const accepted = {
+    const problem = parametersProblem(gatewayClass.spec.parametersRef);
+    const accepted = unless(problem === undefined ? [] : [problem], {
       status: "True",
       reason: reasons.Accepted,
       message: "mc-wan carries Gateways of this class.",
-    } as const;
+    });
     const conditions = [condition(types.Accepted, accepted, gatewayClass.metadata.generation)];
     statuses.set(objectKey("GatewayClass", key), {
       kind: "GatewayClass",
@@ -130,7 +132,14 @@ const gatewayStatusesMade = new WeakMap<
 function gatewayStatus(key: string, parts: GatewayParts): DesiredStatus {
   const { served, standing, verdict, acknowledgement } = parts;
   const { programmed: acknowledged, refused } = acknowledgement;
-  const dependencies = [key, standing, served.addresses.join(), acknowledged, refused];
+  const dependencies = [
+    key,
+    standing,
+    served.addresses.join(),
+    served.addressProblem?.message,
+    acknowledged,
+    refused,
+  ];
   const known = gatewayStatusesMade.get(verdict);
   if (known !== undefined && areSame(known.dependencies, dependencies)) return known.status;
   const status = makeGatewayStatus(key, parts);
@@ -149,6 +158,7 @@ function makeGatewayStatus(
     before: (standing.status?.conditions ?? []) as readonly Condition[],
     accepted: acceptedHere,
     addresses: served.addresses,
+    addressProblem: served.addressProblem,
   });
   return {
     kind: "Gateway",
@@ -188,11 +198,13 @@ function programmed(
     before,
     accepted,
     addresses,
+    addressProblem,
   }: {
     readonly generation: number | undefined;
     readonly before: readonly Condition[];
     readonly accepted: boolean;
     readonly addresses: readonly string[];
+    readonly addressProblem: ServedGateway["addressProblem"];
   },
 ): Finding {
   if (!accepted) return notAccepted;
@@ -202,6 +214,7 @@ function programmed(
       reason: reasons.Invalid,
       message: `Envoy refused the configuration; what it had before holds. Correct what it names: ${refused}`,
     };
+  if (addressProblem !== undefined) return { status: "False", ...addressProblem };
   if (addresses.length === 0)
     return {
       status: "False",

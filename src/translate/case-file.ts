@@ -21,6 +21,7 @@ import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import { homeKinds } from "../model/world.ts";
+import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 
 /** A case: objects of the home cluster, which of its Gateways are served, and WAN backends by the name of the dummy. */
@@ -30,6 +31,7 @@ export interface CaseFile {
     readonly gateway: string;
     readonly fleet: string;
     readonly pooled?: PooledGateway;
+    readonly refusal?: Problem;
   }[];
   readonly wanBackends?: Readonly<Record<string, WanBackend>>;
 }

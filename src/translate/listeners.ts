@@ -50,14 +50,15 @@ export function isServed({ refusal, conflict }: JudgedListener): boolean {
 export function judgeListeners({
   gateway,
   pooled,
-}: Pick<ServedGateway, "gateway" | "pooled">): readonly JudgedListener[] {
+  refusal: whole,
+}: Pick<ServedGateway, "gateway" | "pooled" | "refusal">): readonly JudgedListener[] {
   const { listeners } = gateway.spec;
   const judged = listeners.map((listener): JudgedListener => {
     const port = pooled === undefined ? containerPort(listener.port) : pooled.containerPorts[listener.name];
     // At a generated Gateway requests go by the rules of its service's import alone.
     const known = pooled === undefined ? [httpRoutes, grpcRoutes] : [httpRoutes];
     const { supportedKinds, unsupported } = kindsOf(listener, known);
-    const refusal = refusalOf(listener, port);
+    const refusal = whole === undefined ? refusalOf(listener, port) : notAccepted;
     return {
       listener,
       hostname: normalizeHost(listener.hostname ?? anyHost),
@@ -72,6 +73,11 @@ export function judgeListeners({
     return conflict === undefined ? one : { ...one, conflict };
   });
 }
+
+const notAccepted: Problem = {
+  reason: reasons.Invalid,
+  message: "The Gateway is not accepted: see its conditions.",
+};
 
 function refusalOf(listener: GatewayListener, port: number | undefined): Problem | undefined {
   if (listener.protocol !== "HTTP") {

@@ -83,10 +83,14 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const openGateways = (desired: Desired): ReadonlyMap<string, OpenGateway> => {
     const open = desired.gateways.map((served): [string, OpenGateway] => {
       const key = keyOf(served.gateway.metadata);
-      const target = targets.get(key, [...contentOf(served.gateway), served.pooled], () => ({
-        served,
-        listeners: judgeListeners(served),
-      }));
+      const target = targets.get(
+        key,
+        [...contentOf(served.gateway), served.pooled, served.refusal?.message],
+        () => ({
+          served,
+          listeners: judgeListeners(served),
+        }),
+      );
       return [key, { served, target, routes: [] }];
     });
     return new Map(open);
@@ -146,12 +150,14 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       if (fleet === undefined) byFleet.set(served.fleet, [loaded]);
       else fleet.push(loaded);
       const counted = countRoutes(listeners, routes);
-      const dependencies = [listeners, ...counted.map(({ attachedRoutes }) => attachedRoutes)];
+      const dependencies = [
+        listeners,
+        served.refusal?.message,
+        ...counted.map(({ attachedRoutes }) => attachedRoutes),
+      ];
       verdictsByGateway.set(
         key,
-        gatewayVerdicts.get(key, dependencies, () =>
-          gatewayVerdict(served.gateway.metadata.generation, counted),
-        ),
+        gatewayVerdicts.get(key, dependencies, () => gatewayVerdict(served, counted)),
       );
     }
     const configs = [...byFleet]

@@ -5,6 +5,7 @@
  * Source: Gateway API, GatewayStatus, ListenerStatus, RouteParentStatus.
  */
 import { reasons, types } from "../api/conditions.ts";
+import type { ServedGateway } from "../model/desired.ts";
 import type { GatewayVerdict, ListenerVerdict, RouteVerdict } from "../model/envoy-config.ts";
 import type { RouteKind } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
@@ -39,18 +40,18 @@ export interface CountedListener {
 }
 
 export function gatewayVerdict(
-  generation: number | undefined,
+  { gateway, refusal }: Pick<ServedGateway, "gateway" | "refusal">,
   listeners: readonly CountedListener[],
 ): GatewayVerdict {
-  const say = about(generation);
+  const say = about(gateway.metadata.generation);
   const refused = listeners.filter(({ judged }) => !isServed(judged));
   const problem: Problem = {
     reason: reasons.ListenersNotValid,
     message: `Not served: ${refused.map(({ judged }) => judged.listener.name).join(", ")}. See the conditions of these listeners.`,
   };
-  const isAccepted = refused.length < listeners.length;
+  const isAccepted = refusal === undefined && refused.length < listeners.length;
   return {
-    conditions: [say(types.Accepted, isAccepted, refused.length === 0 ? accepted : problem)],
+    conditions: [say(types.Accepted, isAccepted, refusal ?? (refused.length === 0 ? accepted : problem))],
     listeners: listeners.map((listener) => listenerVerdict(say, listener)),
   };
 }
