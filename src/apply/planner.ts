@@ -82,12 +82,12 @@ interface ObjectPlan {
   readonly result: PlannedWrite | Problem | undefined;
 }
 
-/** The same of a status. */
-interface StatusPlan {
+/** What the plan of a status follows from. */
+interface StatusParts {
+  readonly kind: KindName;
   readonly status: DesiredStatus | undefined;
   readonly observed: KubeObject | undefined;
   readonly written: Written | undefined;
-  readonly write: PlannedWrite | undefined;
 }
 
 /** Before an object's key: its status. */
@@ -110,7 +110,7 @@ export class Planner {
   readonly #writtenStatuses = new Map<ObjectKey, Written>();
   readonly #objects = new KeyedMemo<ObjectPlan>();
   readonly #prunes = new KeyedMemo<ReadonlyMap<ObjectKey, PlannedWrite>>();
-  readonly #statuses = new KeyedMemo<StatusPlan>();
+  readonly #statuses = new KeyedMemo<PlannedWrite | undefined>();
   readonly #untold = new KeyedMemo<readonly string[]>();
   readonly #objectKeys = new KeysMemo();
   readonly #statusKeys = new KeysMemo();
@@ -176,14 +176,10 @@ export class Planner {
       { kind, name, status }: { kind: KindName; name: string; status: DesiredStatus | undefined },
     ): void => {
       const written = this.#writtenStatuses.get(key);
-      const { write } = this.#statuses.get(key, [status, storeOf(world, kind), written], (previous) => {
-        const observed = observedObject(world.home, kind, name);
-        const isSame =
-          previous?.status === status && previous?.observed === observed && previous?.written === written;
-        if (previous !== undefined && isSame) return previous;
-        const planned = plannedStatus({ kind, status, observed, written }, nowIso);
-        return { status, observed, written, write: planned };
-      });
+      const observed = observedObject(world.home, kind, name);
+      const write = this.#statuses.get(key, [status, observed, written], () =>
+        plannedStatus({ kind, status, observed, written }, nowIso),
+      );
       if (write !== undefined) writes.set(`${ofStatus}${key}`, write);
     };
     for (const [key, status] of statuses) add(key, { kind: status.kind, name: status.key, status });
@@ -250,7 +246,7 @@ function deletions(
 }
 
 function plannedStatus(
-  { kind, status, observed, written }: Omit<StatusPlan, "write"> & { readonly kind: KindName },
+  { kind, status, observed, written }: StatusParts,
   nowIso: string,
 ): PlannedWrite | undefined {
   if (observed === undefined) return undefined;

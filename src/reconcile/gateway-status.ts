@@ -77,25 +77,30 @@ export function gatewayStatuses({
       gatewayStatus(key, { served, standing, verdict, acknowledgement: acknowledgements.get(key) ?? {} }),
     );
   }
-  for (const [key, parents] of sortedEntries(verdicts.httpRoutes)) {
+  for (const [key, parents] of verdicts.httpRoutes) {
     const standing = world.home.HTTPRoute.get(key);
     const wanted = desired.httpRoutes.get(key);
     if (standing === undefined || wanted === undefined || isOurs(standing) !== isOurs(wanted)) continue;
     const { generation } = standing.metadata;
-    statuses.set(objectKey("HTTPRoute", key), routeStatus("HTTPRoute", key, { parents, generation }));
+    const { object, status } = routeStatus("HTTPRoute", key, { parents, generation });
+    statuses.set(object, status);
   }
-  for (const [key, parents] of sortedEntries(verdicts.grpcRoutes)) {
+  for (const [key, parents] of verdicts.grpcRoutes) {
     const generation = world.home.GRPCRoute.get(key)?.metadata.generation;
-    statuses.set(objectKey("GRPCRoute", key), routeStatus("GRPCRoute", key, { parents, generation }));
+    const { object, status } = routeStatus("GRPCRoute", key, { parents, generation });
+    statuses.set(object, status);
   }
   return statuses;
 }
 
 /** Verdicts on routes stay the same objects while they are the same, so what was made of them can too. */
-const routeStatuses = new WeakMap<
-  readonly RouteVerdict[],
-  { readonly key: string; readonly generation: number | undefined; readonly status: DesiredStatus }
->();
+const routeStatuses = new WeakMap<readonly RouteVerdict[], RouteStatus>();
+
+interface RouteStatus {
+  readonly object: ObjectKey;
+  readonly generation: number | undefined;
+  readonly status: DesiredStatus;
+}
 
 function routeStatus(
   kind: RouteKind,
@@ -104,16 +109,18 @@ function routeStatus(
     parents: verdicts,
     generation,
   }: { readonly parents: readonly RouteVerdict[]; readonly generation: number | undefined },
-): DesiredStatus {
+): RouteStatus {
   const known = routeStatuses.get(verdicts);
-  if (known?.key === key && known.generation === generation) return known.status;
+  if (known?.status.key === key && known.status.kind === kind && known.generation === generation)
+    return known;
   const parents = verdicts.map(({ parentRef, conditions }) => ({
     parentRef,
     conditions: conditions.map((said) => observed(said, generation)),
   }));
   const status: DesiredStatus = { kind, key, form: "RouteParents", parents };
-  routeStatuses.set(verdicts, { key, generation, status });
-  return status;
+  const made = { object: objectKey(kind, key), generation, status };
+  routeStatuses.set(verdicts, made);
+  return made;
 }
 
 interface GatewayParts {

@@ -15,8 +15,7 @@ import { isOurs } from "./owners.ts";
 export function rulesStatuses(desired: Desired, verdicts: Verdicts): ReadonlyMap<ObjectKey, DesiredStatus> {
   const statuses = new Map<ObjectKey, DesiredStatus>();
   for (const [key, said] of verdicts.httpRoutes) {
-    const found = [...refusals(said), ...unresolved(said)];
-    const cause = found.length === 0 ? undefined : ruledService(key, desired);
+    const cause = said.some(isToBeTold) ? ruledService(key, desired) : undefined;
     if (cause === undefined) continue;
     const statusKey = objectKey("ServiceImport", cause);
     const status = statuses.get(statusKey) ?? desired.statuses.get(statusKey);
@@ -37,28 +36,24 @@ function ruledService(key: string, desired: Desired): string | undefined {
 }
 
 /** Rules, or the whole route, that are not as written. */
-const refusals = (verdicts: readonly RouteVerdict[]): Condition[] =>
-  verdicts.flatMap(({ conditions }) =>
-    conditions.filter(
-      ({ type, status }) =>
-        (type === types.Accepted && status === "False") ||
-        (type === types.PartiallyInvalid && status === "True"),
-    ),
-  );
+const isRefusal = ({ type, status }: Condition): boolean =>
+  (type === types.Accepted && status === "False") || (type === types.PartiallyInvalid && status === "True");
 
-const unresolved = (verdicts: readonly RouteVerdict[]): Condition[] =>
-  verdicts.flatMap(({ conditions }) =>
-    conditions.filter(({ type, status }) => type === types.ResolvedRefs && status === "False"),
-  );
+const isUnresolved = ({ type, status }: Condition): boolean =>
+  type === types.ResolvedRefs && status === "False";
+
+const isToBeTold = ({ conditions }: RouteVerdict): boolean =>
+  conditions.some((said) => isRefusal(said) || isUnresolved(said));
 
 function withFindings(conditions: readonly Condition[], verdicts: readonly RouteVerdict[]): Condition[] {
   // What reconcile closed is a reference to nothing in the route: that says the same once more, in worse words.
   const isKnown = conditions.some(
     ({ type, status }) => (type === types.Accepted || type === types.ResolvedRefs) && status === "False",
   );
+  const said = verdicts.flatMap((verdict) => verdict.conditions);
   const found = new Map([
-    [types.Accepted, refusals(verdicts)],
-    [types.ResolvedRefs, isKnown ? [] : unresolved(verdicts)],
+    [types.Accepted, said.filter(isRefusal)],
+    [types.ResolvedRefs, isKnown ? [] : said.filter(isUnresolved)],
   ] as const);
   return conditions.map((known) =>
     (found.get(known.type as typeof types.Accepted) ?? []).reduce(joined, known),

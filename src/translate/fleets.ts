@@ -66,7 +66,9 @@ export class Fleets {
   readonly #endpoints = new Endpoints();
   readonly #tables = new RouteTables();
   readonly #listeners = new KeyedMemo<Listener>();
-  readonly #virtualHosts = new KeyedMemo<KeyedMemo<VirtualHost>>();
+  /** Of each Gateway with tables of its own, by table. */
+  readonly #virtualHosts = new KeyedMemo<Map<string, KeyedMemo<VirtualHost>>>();
+  readonly #own = new KeyedMemo<OwnTables>();
   readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
@@ -79,6 +81,7 @@ export class Fleets {
     for (const memo of [
       this.#listeners,
       this.#virtualHosts,
+      this.#own,
       this.#pooledHosts,
       this.#resources,
       this.#configs,
@@ -151,30 +154,17 @@ export class Fleets {
     this.#addGateway(gateway, { listeners: names, routes: names }, parts);
   }
 
+  /** A Gateway of a user: what its tables hold is found once for the same listeners and routes. */
   #addOwn(gateway: LoadedGateway, parts: FleetParts): void {
-    const byPort = Map.groupBy(gateway.listeners.filter(isServed), ({ containerPort }) => containerPort);
-    const names: string[] = [];
-    for (const [port, listeners] of byPort) {
-      const name = `gateway/${keyOf(gateway.served.gateway.metadata)}/${port}`;
-      names.push(name);
-      const hosting = listeners.map((listener): HostingListener => {
-        const routes = hosted(gateway.routes, listener);
-        collectSpecs(routes, parts);
-        return { hostname: listener.hostname, routes };
-      });
-      // Names of listeners that clash are nobody's: they don't fall to a wider listener.
-      const clashing = gateway.listeners.filter(
-        (one) => one.conflict !== undefined && one.containerPort === port,
-      );
-      hosting.push(...clashing.map(({ hostname }) => ({ hostname, routes: [] })));
-      const memo = this.#virtualHosts.get(name, [], () => new KeyedMemo<VirtualHost>());
-      memo.endPass();
-      const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) =>
-        memo.get(host, dependencies, make),
-      );
-      parts.ports.set(name, { name, port, routeTable: name, role: "Client" });
-      parts.tables.set(name, this.#tables.of(name, "Client", hosts));
+    const key = keyOf(gateway.served.gateway.metadata);
+    const memory = this.#virtualHosts.get(key, [], () => new Map<string, KeyedMemo<VirtualHost>>());
+    const own = this.#own.get(key, [gateway.listeners, gateway.routes], () => ownTables(gateway, memory));
+    for (const [name, spec] of own.specs) parts.specs.set(name, spec);
+    for (const { port, hosts } of own.tables) {
+      parts.ports.set(port.name, port);
+      parts.tables.set(port.name, this.#tables.of(port.name, port.role, hosts));
     }
+    const names = own.tables.map(({ port }) => port.name);
     this.#addGateway(gateway, { listeners: names, routes: names }, parts);
   }
 
@@ -235,6 +225,40 @@ export class Fleets {
   }
 }
 
+/** What a Gateway with tables of its own gives its fleet. */
+interface OwnTables {
+  readonly tables: readonly { readonly port: EnvoyPort; readonly hosts: readonly VirtualHost[] }[];
+  readonly specs: ReadonlyMap<string, ClusterSpec>;
+}
+
+/** One table per port; `memory` has the virtual hosts of the last time. */
+function ownTables(gateway: LoadedGateway, memory: Map<string, KeyedMemo<VirtualHost>>): OwnTables {
+  const byPort = Map.groupBy(gateway.listeners.filter(isServed), ({ containerPort }) => containerPort);
+  const specs = new Map<string, ClusterSpec>();
+  const tables = [...byPort].map(([port, listeners]) => {
+    const name = `gateway/${keyOf(gateway.served.gateway.metadata)}/${port}`;
+    const hosting = listeners.map((listener): HostingListener => {
+      const routes = hosted(gateway.routes, listener);
+      collectSpecs(routes, { specs });
+      return { hostname: listener.hostname, routes };
+    });
+    // Names of listeners that clash are nobody's: they don't fall to a wider listener.
+    const clashing = gateway.listeners.filter(
+      (one) => one.conflict !== undefined && one.containerPort === port,
+    );
+    hosting.push(...clashing.map(({ hostname }) => ({ hostname, routes: [] })));
+    const memo = memory.get(name) ?? new KeyedMemo<VirtualHost>();
+    memo.endPass();
+    const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) =>
+      memo.get(host, dependencies, make),
+    );
+    memory.set(name, memo);
+    return { port: { name, port, routeTable: name, role: "Client" } satisfies EnvoyPort, hosts };
+  });
+  for (const name of memory.keys()) if (!tables.some(({ port }) => port.name === name)) memory.delete(name);
+  return { tables, specs };
+}
+
 /** Routes at one listener of a Gateway with a table of its own for the port. */
 function hosted(routes: readonly RouteAtGateway[], listener: JudgedListener): readonly HostedRoute[] {
   const found: HostedRoute[] = [];
@@ -267,7 +291,7 @@ function ingressRoutes(route: RouteAtGateway, poolPorts: number): HostedRoute[] 
   });
 }
 
-function collectSpecs(routes: readonly HostedRoute[], { specs }: FleetParts): void {
+function collectSpecs(routes: readonly HostedRoute[], { specs }: Pick<FleetParts, "specs">): void {
   for (const { translated } of routes) {
     for (const spec of translated.clusters) for (const part of withParts(spec)) specs.set(part.name, part);
   }

@@ -78,6 +78,8 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const rejected = new KeyedMemo<JudgedRoute>();
   const verdictLists = new KeyedMemo<readonly RouteVerdict[]>();
   const gatewayVerdicts = new KeyedMemo<GatewayVerdict>();
+  const sameRoutes = new KeyedMemo<readonly JudgedRoute[]>();
+  const counts = new KeyedMemo<readonly CountedListener[]>();
 
   /** The Gateways of a World, with no routes yet. */
   const openGateways = (desired: Desired): ReadonlyMap<string, OpenGateway> => {
@@ -97,7 +99,10 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   };
 
   return (world, desired) => {
-    for (const memo of [targets, ...Object.values(steps), rejected, verdictLists, gatewayVerdicts])
+    for (const memo of [
+      ...[targets, ...Object.values(steps), rejected, verdictLists],
+      ...[gatewayVerdicts, sameRoutes, counts],
+    ])
       memo.endPass();
     fleets.startPass(world, desired);
     const resolve = startBackends(world, desired);
@@ -143,13 +148,15 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       [egressPool, []],
     ]);
     const verdictsByGateway = new Map<string, GatewayVerdict>();
-    for (const [key, { served, target, routes }] of sortedEntries(gateways)) {
+    for (const [key, { served, target, routes: found }] of sortedEntries(gateways)) {
       const { listeners } = target;
+      // The same list while it holds the same: what follows from all routes of a Gateway is then remembered as a whole.
+      const routes = sameRoutes.get(key, found, () => found);
       const loaded = { served, listeners, routes };
       const fleet = byFleet.get(served.fleet);
       if (fleet === undefined) byFleet.set(served.fleet, [loaded]);
       else fleet.push(loaded);
-      const counted = countRoutes(listeners, routes);
+      const counted = counts.get(key, [listeners, routes], () => countRoutes(listeners, routes));
       const dependencies = [
         listeners,
         served.refusal?.message,

@@ -48,6 +48,7 @@ export function virtualHosts(
   remember: RememberVirtualHost,
 ): readonly VirtualHost[] {
   const byHostname = new Map(listeners.map((listener) => [listener.hostname, listener]));
+  const hosts: VirtualHost[] = [];
   const groups = new Map<string, { readonly domains: string[]; readonly levels: Levels }>();
   const add = (domain: string, levels: Levels): void => {
     if (taken.has(domain)) return;
@@ -64,6 +65,14 @@ export function virtualHosts(
     const own = ownRoutes(listener, byHostname);
     const wildcards = new Set([...own.keys()].filter((name) => name.startsWith(anyHost)));
     for (const [domain, routes] of own) {
+      const [route] = routes;
+      // Most routes share their one name with nobody: their virtual host follows from them alone.
+      if (route?.hostnames.length === 1 && routes.length === 1 && wildcards.size === 0) {
+        if (taken.has(domain)) continue;
+        const host = remember(domain, [route.translated], () => virtualHost(domain, [domain], [routes]));
+        hosts.push(host);
+        continue;
+      }
       const wider = wildcards.size === 0 ? [] : wildcardsAbove(domain).filter((name) => wildcards.has(name));
       add(domain, [routes, ...wider.map((name) => own.get(name) ?? [])]);
     }
@@ -71,7 +80,7 @@ export function virtualHosts(
     if (listeners.length > 1 && listener.hostname !== anyHost && !own.has(listener.hostname))
       add(listener.hostname, []);
   }
-  const hosts = [...groups.values()].map(({ domains, levels }) => {
+  for (const { domains, levels } of groups.values()) {
     domains.sort(compare);
     const dependencies: unknown[] = [domains.join(" ")];
     for (const routes of levels) {
@@ -79,8 +88,8 @@ export function virtualHosts(
       dependencies.push(undefined);
     }
     const name = domains[0] ?? "";
-    return remember(name, dependencies, () => virtualHost(name, domains, levels));
-  });
+    hosts.push(remember(name, dependencies, () => virtualHost(name, domains, levels)));
+  }
   return hosts.sort((a, b) => compare(a.name, b.name));
 }
 

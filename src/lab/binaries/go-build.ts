@@ -3,7 +3,7 @@
  * Go's own build cache makes a build that was killed go on where it stopped. The user's Go settings (proxy, checksum database) hold.
  */
 
-import { cp } from "node:fs/promises";
+import { chmod, cp } from "node:fs/promises";
 import { join } from "node:path";
 import { CommandError, run } from "./command.ts";
 import { goToolchain } from "./go-toolchain.ts";
@@ -122,7 +122,10 @@ function build(name: string, program: GoProgram): Source {
         if (program.beside !== undefined) {
           const list = ["list", "-mod=readonly", "-m", "-f", "{{.Dir}}", program.beside.module];
           const source = (await run(go.program, list, options)).trim();
-          await cp(join(source, program.beside.folder), join(folder, program.beside.as), { recursive: true });
+          const copy = join(folder, program.beside.as);
+          await cp(join(source, program.beside.folder), copy, { recursive: true });
+          // Go's module cache is read-only; who removes our cache must not have to know.
+          await chmod(copy, 0o755);
         }
       } catch (error) {
         if (error instanceof CommandError)
