@@ -12,6 +12,9 @@ import { parseArgs } from "node:util";
 import { conformanceBinaryNames, obtainBinaries } from "../src/lab/binaries/binaries.ts";
 import { GATEWAY_API_VERSION } from "../src/lab/binaries/versions.ts";
 import { UsageError } from "../src/model/errors.ts";
+import type { Kubectl } from "../src/lab/kubectl.ts";
+import { gatewayClassName } from "../src/model/names.ts";
+import { applyChannel, channels, declaredFeatures, experimentalFeatures, type Channel } from "./channel.ts";
 import { openConformanceLab } from "./lab.ts";
 import { forgetCertificates, runSuite, type SuiteResult } from "./suite.ts";
 import type { TestResult } from "./suite-output.ts";
@@ -26,6 +29,7 @@ With MCWAN_LAB=<run folder> it runs in the first cluster of a lab that is up, an
 
   --only <test>…         only these tests, by the suite's short names, and whatever features the GatewayClass says
   --profile <profile>…   only these profiles: ${allProfiles.join(", ")} (default: all)
+  --channel <channel>    CRDs of Gateway API: standard (default), or experimental with the features that need its fields
   --report <file>        where the report goes (default: docs/conformance; of a part: beside the log)
   --timeouts <list>      other waits than the suite's own, in its words: "NamespacesMustBeReady:20;MaxTimeToConsistency:5"
   --log <file>           where all that the suite prints goes (default: in the temporary folder)
@@ -38,6 +42,7 @@ Exit codes: 0 all passed, 1 a test or the set-up failed, 2 it could not be run a
 interface Options {
   readonly only: readonly string[];
   readonly profiles: readonly string[];
+  readonly channel: Channel;
   readonly report: string;
   readonly log: string;
   readonly timeouts: string;
@@ -51,7 +56,7 @@ const progress = (line: string): void => {
 };
 
 /** The options; undefined when only help was asked for. @throws UsageError */
-function readOptions(words: readonly string[]): Options | undefined {
+function readOptions(words: readonly string[], version: string): Options | undefined {
   const { values, positionals } = parse(words);
   if (values.help === true) return undefined;
   const only = [...(values.only ?? []), ...positionals];
@@ -62,15 +67,19 @@ function readOptions(words: readonly string[]): Options | undefined {
   );
   if (unknown.length > 0)
     throw new UsageError(`unknown: ${unknown.join(", ")}; the profiles are ${allProfiles.join(", ")}`);
+  const channel = channels.find((known) => known === (values.channel ?? "standard"));
+  if (channel === undefined) throw new UsageError(`the channels are ${channels.join(" and ")}`);
   const folder = join(tmpdir(), `mc-wan-conformance-${userInfo().uid}-output`);
   const whole = only.length === 0 && values.profile === undefined && values.timeouts === undefined;
   return {
     only,
     profiles: values.profile ?? allProfiles,
+    channel,
+    // As reports are named in Gateway API's repository.
     report: resolve(
       values.report ??
         (whole
-          ? join(repository, "docs/conformance", `gateway-api-v${GATEWAY_API_VERSION}.yaml`)
+          ? join(repository, "docs/conformance", `${channel}-v${version}-default-report.yaml`)
           : join(folder, "report.yaml")),
     ),
     log: resolve(values.log ?? join(folder, "suite.log")),
@@ -88,6 +97,7 @@ function parse(words: readonly string[]) {
         only: { type: "string", multiple: true },
         profile: { type: "string", multiple: true },
         report: { type: "string" },
+        channel: { type: "string" },
         timeouts: { type: "string" },
         log: { type: "string" },
         json: { type: "boolean" },
@@ -100,7 +110,8 @@ function parse(words: readonly string[]) {
 }
 
 async function main(): Promise<number> {
-  const options = readOptions(process.argv.slice(2));
+  const version = await ownVersion();
+  const options = readOptions(process.argv.slice(2), version);
   if (options === undefined) {
     process.stdout.write(usage);
     return 0;
@@ -108,14 +119,20 @@ async function main(): Promise<number> {
   const signal = interruption();
   const binaries = await obtainBinaries(conformanceBinaryNames, { progress, signal });
   await Promise.all([options.report, options.log].map((file) => mkdir(dirname(file), { recursive: true })));
-  const { lab, kubectl, cluster, close } = await openConformanceLab({ progress, signal });
+  const { lab, kubectl, cluster, close } = await openConformanceLab({
+    progress,
+    runDir: join(tmpdir(), `mc-wan-conformance-${userInfo().uid}`),
+    signal,
+  });
   try {
+    await applyChannel(options.channel, { kubectl, context: cluster.context }, progress);
     await forgetCertificates(kubectl, cluster);
     progress(`the suite runs; all that it prints goes to ${options.log}`);
     const result = await runSuite(lab, cluster, {
       ...options,
       program: binaries["gateway-api-conformance"],
-      version: await ownVersion(),
+      version,
+      features: await featuresToTest(options, kubectl, cluster.context),
       onTest: showTest,
       signal,
     });
@@ -123,6 +140,16 @@ async function main(): Promise<number> {
   } finally {
     await close();
   }
+}
+
+/** The features that the suite is told; none: it asks the GatewayClass itself. */
+async function featuresToTest(
+  { channel }: Options,
+  kubectl: Kubectl,
+  context: string,
+): Promise<readonly string[]> {
+  if (channel === "standard") return [];
+  return [...(await declaredFeatures({ kubectl, context }, gatewayClassName)), ...experimentalFeatures];
 }
 
 /** Aborts at the first Ctrl-C or end of the terminal. */

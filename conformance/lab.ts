@@ -1,5 +1,4 @@
 /** The lab that the conformance suite runs in: one cluster with mc-wan, made for it, or one that is up (MCWAN_LAB). */
-import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { installMcWan, waitForMcWan } from "../src/lab/install.ts";
 import { kubectl, type Kubectl } from "../src/lab/kubectl.ts";
@@ -18,11 +17,15 @@ export interface ConformanceLab {
   readonly close: () => Promise<void>;
 }
 
-/** Opens the lab of MCWAN_LAB, or makes one and installs mc-wan. @throws UsageError when MCWAN_LAB names none that is up. */
-export async function openConformanceLab(options: {
+interface LabOptions {
   readonly progress: (line: string) => void;
+  /** Of a lab that is made: always the same for one purpose, so that the next run clears what a killed one left. */
+  readonly runDir: string;
   readonly signal?: AbortSignal;
-}): Promise<ConformanceLab> {
+}
+
+/** Opens the lab of MCWAN_LAB, or makes one and installs mc-wan. @throws UsageError when MCWAN_LAB names none that is up. */
+export async function openConformanceLab(options: LabOptions): Promise<ConformanceLab> {
   const runDir = process.env["MCWAN_LAB"];
   if (runDir === undefined || runDir === "") return await makeLab(options);
   const lab = await openLab(runDir);
@@ -34,16 +37,9 @@ export async function openConformanceLab(options: {
   return { ...clusterOf(lab), close: () => Promise.resolve() };
 }
 
-async function makeLab({
-  progress,
-  signal,
-}: {
-  readonly progress: (line: string) => void;
-  readonly signal?: AbortSignal;
-}): Promise<ConformanceLab> {
+async function makeLab({ progress, runDir, signal }: LabOptions): Promise<ConformanceLab> {
   const lab = await startLab({
-    // Always the same, so that the next run clears what a killed one left.
-    runDir: join(tmpdir(), `mc-wan-conformance-${userInfo().uid}`),
+    runDir,
     clusters: ["c1"],
     signal,
     onProgress: progress,

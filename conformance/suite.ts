@@ -17,8 +17,10 @@ export interface SuiteOptions {
   /** Path of the suite's program. */
   readonly program: string;
   readonly profiles: readonly string[];
-  /** Short names of tests, whatever features the GatewayClass says; empty: those of all features that it says. */
+  /** Short names of tests, whatever their features; empty: those of all features that are tested. */
   readonly only: readonly string[];
+  /** Features to test; empty: those that the GatewayClass says. */
+  readonly features: readonly string[];
   /** Where the report goes. */
   readonly report: string;
   /** Where all that the suite prints goes. */
@@ -59,6 +61,7 @@ export function suiteArguments(options: SuiteOptions, lab: Pick<LabCluster, "add
     "cleanup-base-resources": "false",
     ...staticAddresses(lab),
     ...(options.timeouts === "" ? {} : { "timeout-config-overrides": options.timeouts }),
+    ...(options.features.length === 0 ? {} : { "supported-features": options.features.join(",") }),
     ...(only === "" ? {} : { "all-features": "true", "exempt-features": notOfGateways.join(",") }),
   };
   return [

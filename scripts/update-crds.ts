@@ -7,8 +7,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseAllDocuments } from "yaml";
-import { run } from "../src/lab/binaries/command.ts";
-import { goToolchain } from "../src/lab/binaries/go-toolchain.ts";
+import { fetchGoModule } from "../src/lab/binaries/go-module.ts";
 import { CRD_MODULES } from "../src/lab/binaries/versions.ts";
 
 type CrdModule = (typeof CRD_MODULES)[number];
@@ -18,7 +17,7 @@ const progress = (line: string): void => {
 };
 
 for (const crdModule of CRD_MODULES) {
-  const source = join(await fetchModule(crdModule), crdModule.folder);
+  const source = join(await fetchGoModule(crdModule, { progress }), crdModule.folder);
   const target = join(import.meta.dirname, "../crds", crdModule.name);
   await rm(target, { recursive: true, force: true });
   await mkdir(target, { recursive: true });
@@ -26,18 +25,6 @@ for (const crdModule of CRD_MODULES) {
   await writeFile(join(target, "kustomization.yaml"), kustomization(copied));
   await writeFile(join(target, "NOTICE"), notice(crdModule));
   progress(`crds/${crdModule.name}: ${copied.length} files of ${crdModule.module} ${crdModule.version}`);
-}
-
-/** The module's folder, unpacked and read-only, in Go's module cache. */
-async function fetchModule({ module, version, sum }: CrdModule): Promise<string> {
-  const go = await goToolchain({ progress });
-  const answer: unknown = JSON.parse(
-    await run(go.program, ["mod", "download", "-json", `${module}@${version}`], { env: go.env }),
-  );
-  const { Dir: folder, Sum: got } = answer as { readonly Dir?: unknown; readonly Sum?: unknown };
-  if (got !== sum) throw new Error(`${module}@${version} has the hash ${String(got)}, not ${sum}`);
-  if (typeof folder !== "string") throw new Error(`go named no folder of ${module}@${version}`);
-  return folder;
 }
 
 /** Copies every file that holds nothing but CRDs, byte by byte, and gives their names. */
