@@ -10,6 +10,7 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ResponseFlagFilterSchema } from "../envoy/envoy/config/accesslog/v3/accesslog_pb.ts";
 import type { HeaderMutationSchema as MutationSchema } from "../envoy/envoy/config/common/mutation_rules/v3/mutation_rules_pb.ts";
+import { HeaderValueOption_HeaderAppendAction } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import { RouterSchema } from "../envoy/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_CodecType,
@@ -67,17 +68,35 @@ const removeRegex = (regex: string): Mutation => ({
   },
 });
 
+/** Backends see the service's own name as Host; the one that the client used is kept here by the first gateway on the way. */
+const forwardedHost: Mutation = {
+  action: {
+    case: "append",
+    value: {
+      header: { key: "x-forwarded-host", value: "%REQ(:AUTHORITY)%" },
+      appendAction: HeaderValueOption_HeaderAppendAction.ADD_IF_ABSENT,
+    },
+  },
+};
+
 /** What happens to a request's headers before anything else looks at them. */
 function earlyMutations({ role, port }: Edge): Mutation[] {
   if (role === "Wan") {
     return [
       removePrefix("x-envoy-"),
+      forwardedHost,
       { action: { case: "append", value: setHeader(arrivalHeader, String(port)) } },
     ];
   }
   const forwarded: Mutation = { action: { case: "remove", value: "forwarded" } };
   // A client's hop header stays: a request that holds one is refused where it would cross the WAN again.
-  return [removePrefix("x-envoy-"), removePrefix("x-forwarded-"), forwarded, removeRegex(allButHopHeader)];
+  return [
+    removePrefix("x-envoy-"),
+    removePrefix("x-forwarded-"),
+    forwarded,
+    forwardedHost,
+    removeRegex(allButHopHeader),
+  ];
 }
 
 /** Envoy's flags for replies of its own where no byte of the request reached a backend. */

@@ -75,7 +75,8 @@ export function retryPolicy(form: RetryForm, { perTryTimeoutMs, rule }: RetryWis
       },
     ],
     // Many draws: a peer with most of the weight, whose gateways were all tried, must not be drawn again to the end.
-    hostSelectionRetryMaxAttempts: 30n,
+    // (Of 500 draws at 99 % of the weight, 0.7 % end there.) Pods of a local Service weigh all the same.
+    hostSelectionRetryMaxAttempts: form === "Local" ? 30n : 500n,
     ...(form === "Local"
       ? {}
       : {

@@ -259,6 +259,14 @@ describe("traffic through a real Envoy", function () {
       "one.shop.svc.cluster.local",
     ]);
     expect(echo?.headers).to.include({ "x-mc-wan-hop": "1" });
+    // Backends get the service's own name as Host; the client's is kept, once, over both gateways.
+    expect(echo?.headers).to.include({ "x-forwarded-host": "shop.example.com" });
+    const own = { host: "one.shop.svc.cluster.local" };
+    expect((await ask("/p", { port: high, headers: own })).echo?.headers).to.include({
+      "x-forwarded-host": own.host,
+    });
+    const liar = await ask("/wan", { headers: { "x-forwarded-host": "bank.example" } });
+    expect(liar.echo?.headers).to.include({ "x-forwarded-host": "shop.example.com" });
     expect(echo?.headers).not.to.have.any.keys("x-mc-wan-arrival", "x-mc-wan-port");
     expect((await ask("/wan", { headers: { "x-mc-wan-hop": "1" } })).status).to.equal(508);
   });
