@@ -103,6 +103,11 @@ describe("the command line", function () {
     "lab down",
     "lab status",
     "lab counters",
+    "lab link",
+    "lab link set",
+    "lab link cut",
+    "lab link heal",
+    "lab link reset",
     "lab env",
     "lab kubectl",
     "lab curl",
@@ -193,6 +198,9 @@ describe("the command line", function () {
         ["kubectl", "--", "get", "pods"],
         ["curl", "c1", "http://x"],
         ["counters"],
+        ["link"],
+        ["link", "set", "business", "delay=5"],
+        ["link", "cut", "business"],
         ["env"],
       ])
         expectOneLine(await run(["lab", ...words], runDir("none")), /no lab is up: `mcwan lab up`/);
@@ -227,7 +235,22 @@ describe("the command line", function () {
 
     it("says that the run folder can't be made", async () => {
       const inFile = await file("plain", "");
-      expectOneLine(await run(["lab", "up"], { MCWAN_RUN: join(inFile, "lab") }), /MCWAN_RUN/);
+      for (const impossible of [join(inFile, "lab"), "/proc/mc-wan"])
+        expectOneLine(await run(["lab", "up"], { MCWAN_RUN: impossible }), /MCWAN_RUN/);
+    });
+
+    it("says what is wrong with a link's quality or with two clusters", async () => {
+      for (const [words, said] of [
+        [["set", "business", "delay=soon"], /delay is a number/],
+        [["set", "business", "colour=1"], /none of rate, delay, jitter, loss/],
+        [["cut", "business", "--between", "c1"], /two clusters/],
+        [["cut"], /missing required argument 'link'/],
+      ] as const) {
+        const { code, stdout, stderr } = await run(["lab", "link", ...words], runDir("none"));
+        expect({ code, stdout }).to.deep.equal({ code: 2, stdout: "" });
+        expect(stderr).to.match(said);
+        expectNoStack(stderr);
+      }
     });
 
     it("says which sysctl to set where no user namespaces are allowed", async function () {

@@ -1,4 +1,6 @@
 import { expect } from "chai";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -315,6 +317,37 @@ describe("a lab of two clusters", function () {
       await eventually(async () => (await lab.links()).wire.state === "running", "it is there again");
       expect((await lab.links()).wire).to.deep.include({ restarts: 1 });
       expect(await roundTrip()).to.be.within(40, 55);
+    });
+
+    it("are changed by the command line too, which tells what they are then", async () => {
+      const mcwan = async (...words: string[]): Promise<{ code: number; stdout: string }> => {
+        const main = join(import.meta.dirname, "../cli/main.ts");
+        const child = spawn(process.execPath, [main, "lab", ...words], {
+          env: { ...process.env, MCWAN_RUN: runDir },
+          stdio: ["ignore", "pipe", "ignore"],
+        });
+        let stdout = "";
+        child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+        const [code] = (await once(child, "close")) as [number];
+        return { code, stdout };
+      };
+      const set = await mcwan("link", "set", "business", "rate=50,loss=2", "--from", "c1", "-o", "json");
+      expect(set.code).to.equal(0);
+      expect(JSON.parse(set.stdout)).to.have.length(1);
+      expect((JSON.parse(set.stdout) as unknown[])[0]).to.deep.include({
+        link: "business",
+        from: "c1",
+        to: "c2",
+        quality: { rateMbit: 50, lossPercent: 2 },
+        cut: false,
+        notApplied: [],
+      });
+      expect((await mcwan("link", "cut", "business")).stdout).to.match(/business +c2 +c1 +cut/);
+      expect((await mcwan("status")).stdout).to.match(
+        /changed +business c1 → c2: cut, rate 50 Mbit\/s, loss 2 %/,
+      );
+      expect((await mcwan("link", "heal")).code).to.equal(0);
+      expect((await mcwan("link", "cut", "mpls")).code).to.equal(2);
     });
 
     it("are not changed when there is no such link", async () => {

@@ -140,7 +140,13 @@ function wireWords(wire: LinksStatus["wire"]): string {
     case "restarting":
       return `it ended (${wire.ended}) and is started again; until then its links are dead`;
     case "running":
-      return `process ${wire.pid} in the lab${wire.restarts === 0 ? "" : `, ended and started again ${wire.restarts} times`}`;
+      return [
+        `process ${wire.pid} in the lab`,
+        ...(wire.restarts === 0 ? [] : [`ended and started again: ${wire.restarts}`]),
+        ...(wire.overrunPackets === 0
+          ? []
+          : [`lost because they came too fast: ${wire.overrunPackets} packets`]),
+      ].join("; ");
   }
 }
 

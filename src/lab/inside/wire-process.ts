@@ -11,7 +11,13 @@ import type { WireLink, WireOrder, WireReport } from "../wire/wire-lines.ts";
 /** How the wire is. `running`: it has obeyed its order; `restarts` counts how often it has ended by itself. */
 export type WireState =
   | { readonly state: "off" }
-  | { readonly state: "running"; readonly pid: number; readonly restarts: number }
+  | {
+      readonly state: "running";
+      readonly pid: number;
+      readonly restarts: number;
+      /** Packets that were lost because they came faster than the wire took them; nobody asked for that. */
+      readonly overrunPackets: number;
+    }
   | { readonly state: "restarting"; readonly ended: string; readonly restarts: number }
   | { readonly state: "unavailable"; readonly reason: string };
 
@@ -37,6 +43,7 @@ export class WireProcess {
   #order: WireOrder = { generation: 0, links: [] };
   #state: WireState = { state: "off" };
   #restarts = 0;
+  #overrunPackets = 0;
   #child: ChildProcess | undefined;
 
   constructor(options: WireProcessOptions) {
@@ -115,12 +122,25 @@ export class WireProcess {
       for (const answer of this.#waiting.values()) answer(report.reason);
       return;
     }
-    if (this.#state.state !== "running")
-      this.#become({ state: "running", pid: this.#child?.pid ?? 0, restarts: this.#restarts });
+    if (report.kind === "overrun") {
+      this.#overrunPackets += report.packets;
+      if (this.#state.state === "running") this.#run();
+      return;
+    }
+    if (this.#state.state !== "running") this.#run();
     // Orders replace each other: what is in force is at least as new as what others wait for.
     for (const [generation, answer] of this.#waiting) {
       if (generation <= report.generation) answer(report.kind === "failed" ? report.reason : undefined);
     }
+  }
+
+  #run(): void {
+    this.#become({
+      state: "running",
+      pid: this.#child?.pid ?? 0,
+      restarts: this.#restarts,
+      overrunPackets: this.#overrunPackets,
+    });
   }
 
   #ended(how: string): void {

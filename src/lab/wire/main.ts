@@ -6,6 +6,7 @@ import { readSync, writeSync } from "node:fs";
 import type { WireOrder, WireReport } from "./wire-lines.ts";
 
 const CONTROL_FD = 0;
+const COUNT_EACH_MS = 1000;
 
 function say(report: WireReport): void {
   writeSync(1, `${JSON.stringify(report)}\n`);
@@ -35,8 +36,15 @@ async function main(words: readonly string[]): Promise<void> {
   const wire = new Wire(new Poller(), CONTROL_FD, seed === undefined ? Math.random : seeded(seed));
   const chunk = Buffer.alloc(65_536);
   let text = "";
+  let countedMs = performance.now();
   for (;;) {
-    if (!wire.turn()) continue;
+    const ordered = wire.turn();
+    if (performance.now() - countedMs > COUNT_EACH_MS) {
+      countedMs = performance.now();
+      const packets = wire.overrun();
+      if (packets > 0) say({ kind: "overrun", packets });
+    }
+    if (!ordered) continue;
     const length = readSync(CONTROL_FD, chunk);
     if (length === 0) return;
     const lines = `${text}${chunk.toString("utf8", 0, length)}`.split("\n");

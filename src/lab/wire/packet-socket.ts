@@ -12,6 +12,7 @@ const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_RCVBUF = 8;
 const SOL_PACKET = 263;
+const PACKET_STATISTICS = 6;
 const PACKET_VNET_HDR = 15;
 const PACKET_IGNORE_OUTGOING = 23;
 const ETH_P_ALL = 3;
@@ -27,6 +28,7 @@ const libcClose = libc.func("int close(int fd)");
 const libcSetsockopt = libc.func(
   "int setsockopt(int fd, int level, int name, const void *value, uint length)",
 );
+const libcGetsockopt = libc.func("int getsockopt(int fd, int level, int name, void *value, void *length)");
 const libcBind = libc.func("int bind(int fd, const void *address, uint length)");
 const libcIndex = libc.func("uint if_nametoindex(const char *name)");
 const libcPrctl = libc.func("int prctl(int option, ulong a, ulong b, ulong c, ulong d)");
@@ -77,6 +79,14 @@ export class PacketSocket {
     if (libcSend(this.fd, packet, packet.length, 0) >= 0) return "sent";
     const errno = koffi.errno();
     return errno === EAGAIN || errno === ENOBUFS || errno === EINTR ? "later" : "refused";
+  }
+
+  /** How many packets the kernel had no room for since this was asked last. */
+  overrun(): number {
+    // struct tpacket_stats: packets, drops. Reading it sets it to zero.
+    const statistics = new Uint32Array(2);
+    libcGetsockopt(this.fd, SOL_PACKET, PACKET_STATISTICS, statistics, new Uint32Array([8]));
+    return statistics[1] ?? 0;
   }
 
   close(): void {

@@ -22,8 +22,9 @@ export interface WireOrder {
   readonly links: readonly WireLink[];
 }
 
-/** What the wire says: that it can't be, or what came of an order. */
+/** What the wire says: that it can't be, that so many more packets were lost because they came too fast, or what came of an order. */
 export type WireReport =
   | { readonly kind: "unavailable"; readonly reason: string }
+  | { readonly kind: "overrun"; readonly packets: number }
   | { readonly kind: "applied"; readonly generation: number }
   | { readonly kind: "failed"; readonly generation: number; readonly reason: string };

@@ -57,6 +57,16 @@ export class Wire {
     }
   }
 
+  /** How many packets had no room, in the kernel or in here, since this was asked last: losses that nobody asked for. */
+  overrun(): number {
+    let packets = 0;
+    for (const { from, queue } of this.#directions) {
+      packets += from.overrun() + queue.overflowed;
+      queue.overflowed = 0;
+    }
+    return packets;
+  }
+
   /** Waits for what comes first and does it. Gives whether the control descriptor has something to read. */
   turn(): boolean {
     const due = Math.min(Infinity, ...this.#directions.map(({ queue }) => queue.dueMs));
