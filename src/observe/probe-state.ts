@@ -1,7 +1,7 @@
 /** What follows from probes of one gateway: silent after three in a row that fail, there again after one that succeeds. Pure. */
 
 /** How many probes in a row have to fail. */
-export const silentAfter = 3;
+const silentAfter = 3;
 
 /** What is known of a gateway. */
 export interface ProbeState {
