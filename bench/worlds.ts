@@ -55,6 +55,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
     home: storesOf(homeKinds, home) as unknown as HomeObjects,
     peers,
     answering: new Map(),
+    expired: new Set(),
     listening: new Map(listening.map(([pod, ports]) => [pod, new Set(ports)])),
     settings: {
       envoyImage: "envoy",

@@ -17,6 +17,10 @@ export const types = {
   PartiallyInvalid: "PartiallyInvalid",
   /** Listener: it clashes with another one. */
   Conflicted: "Conflicted",
+  /** Listener: it shares a port with another one whose hostnames overlap with its own. Only ever True. */
+  OverlappingTLSConfig: "OverlappingTLSConfig",
+  /** Gateway: clients without a valid certificate get in somewhere. Only ever True. */
+  InsecureFrontendValidationMode: "InsecureFrontendValidationMode",
   /** WANPolicy: every cluster has the same one. */
   Consistent: "Consistent",
   /** WANPolicy: gateways set its DSCP. */
@@ -177,6 +181,21 @@ export const reasons = {
   AddressNotAssigned: "AddressNotAssigned",
   PortUnavailable: "PortUnavailable",
   HostnameConflict: "HostnameConflict",
+  /** Listeners of protocols that can't be told apart on one port. */
+  ProtocolConflict: "ProtocolConflict",
+  /** A certificate that is not there, not usable or over. */
+  InvalidCertificateRef: "InvalidCertificateRef",
+  InvalidCACertificateRef: "InvalidCACertificateRef",
+  InvalidCACertificateKind: "InvalidCACertificateKind",
+  /** None of the authorities can be used. */
+  NoValidCACertificate: "NoValidCACertificate",
+  /** The certificate that the Gateway is to show backends. */
+  InvalidClientCertificateRef: "InvalidClientCertificateRef",
+  OverlappingHostnames: "OverlappingHostnames",
+  ConfigurationChanged: "ConfigurationChanged",
+  // Gateway API: BackendTLSPolicy.
+  Conflicted: "Conflicted",
+  TargetNotFound: "TargetNotFound",
   InvalidRouteKinds: "InvalidRouteKinds",
   // Gateway API: routes.
   /** Every listener that the route could attach to is refused. */

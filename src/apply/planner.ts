@@ -5,7 +5,7 @@
 import type { Desired, DesiredObject, DesiredStatus, ObjectKey } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
 import { KeyedMemo, KeysMemo } from "../model/memo.ts";
-import { isRouteKind, routeKinds } from "../model/kinds.ts";
+import { anyRouteKinds, isAnyRouteKind } from "../model/kinds.ts";
 import type { KindName } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
@@ -102,7 +102,7 @@ const statusKinds = [
   "WANPolicy",
   "ServiceImport",
   "GatewayAdvertisement",
-  ...routeKinds,
+  ...anyRouteKinds,
 ] as const satisfies readonly HomeKind[];
 
 export class Planner {
@@ -262,7 +262,7 @@ function statusWrite(
   { kind, observed }: { kind: KindName; observed: KubeObject },
   nowIso: string,
 ): PlannedWrite | undefined {
-  const form = isRouteKind(kind) ? "Merge" : "Apply";
+  const form = isAnyRouteKind(kind) ? "Merge" : "Apply";
   const object = status === undefined ? noStatus(kind, observed) : planStatus(status, observed, nowIso);
   if (object === undefined) return undefined;
   const base = observed.metadata.resourceVersion ?? "";
@@ -270,7 +270,7 @@ function statusWrite(
 }
 
 function noStatus(kind: KindName, observed: KubeObject): KubeObject | undefined {
-  if (!isRouteKind(kind)) return planNoStatus(observed);
+  if (!isAnyRouteKind(kind)) return planNoStatus(observed);
   const isTold = parentsOf(observed).some((parent) => parent["controllerName"] === controllerName);
   const nothing = { kind, key: keyOf(observed.metadata), form: "RouteParents", parents: [] } as const;
   return isTold ? planStatus(nothing, observed, "") : undefined;

@@ -58,8 +58,9 @@ export interface Verdicts {
   readonly gateways: ReadonlyMap<string, GatewayVerdict>;
   /** By `namespace/name` of the HTTPRoute, then one per parentRef of a Gateway that we serve. */
   readonly httpRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
-  /** The same of GRPCRoutes. */
+  /** The same of GRPCRoutes, and of TLSRoutes. */
   readonly grpcRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
+  readonly tlsRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
 }
 
 export interface GatewayVerdict {
@@ -72,6 +73,8 @@ export interface ListenerVerdict {
   readonly name: string;
   readonly attachedRoutes: number;
   readonly supportedKinds: readonly { readonly group: string; readonly kind: string }[];
+  /** False: it lacks what it needs (a certificate), so that nothing of it can be programmed. */
+  readonly isServed: boolean;
   /** Accepted, ResolvedRefs, Conflicted; Programmed is added later. */
   readonly conditions: readonly Condition[];
 }

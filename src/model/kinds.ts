@@ -92,13 +92,17 @@ export const kinds = {
   GatewayAdvertisement: of(ours, "GatewayAdvertisement", inNamespace("gatewayadvertisements")),
 } as const satisfies Record<string, KindInfo>;
 
-/** Kinds of routes whose rules choose by request: their status is a list with an entry for each parent. */
+/** Kinds of routes whose rules choose by request. */
 export const routeKinds = ["HTTPRoute", "GRPCRoute"] as const;
 export type RouteKind = (typeof routeKinds)[number];
 
+/** Routes of every kind that is carried: their status is a list with an entry for each parent. */
+export const anyRouteKinds = [...routeKinds, "TLSRoute"] as const;
+export type AnyRouteKind = (typeof anyRouteKinds)[number];
+
 /** Whether objects of a kind are routes. */
-export const isRouteKind = (kind: string): kind is RouteKind =>
-  (routeKinds as readonly string[]).includes(kind);
+export const isAnyRouteKind = (kind: string): kind is AnyRouteKind =>
+  (anyRouteKinds as readonly string[]).includes(kind);
 
 /** The key of a kind in {@link kinds}. */
 export type KindName = keyof typeof kinds;

@@ -2,6 +2,7 @@
  * What is kept of Secrets and ConfigMaps that hold certificates, out of what the API gives. Never keeps anything else of
  * them, and never shows a key.
  */
+import { X509Certificate } from "node:crypto";
 import type { KubeObject, ObjectMeta } from "./kube-object.ts";
 import { isRecord } from "./record.ts";
 import { Redacted } from "./redacted.ts";
@@ -69,6 +70,16 @@ export function authorityConfigMapOf({
     },
     ...(authorities !== undefined && { authorities }),
   };
+}
+
+/** When the (first) certificate of a Secret ends, in milliseconds since 1970; undefined if there is none that can be read. */
+export function endOfCertificate({ certificate }: TlsSecret): number | undefined {
+  if (certificate === undefined) return undefined;
+  try {
+    return new X509Certificate(certificate).validToDate.getTime();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Base64 under a key, as text. */

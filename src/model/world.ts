@@ -127,6 +127,8 @@ export interface World {
   readonly home: HomeObjects;
   /** Sorted by id. */
   readonly peers: readonly Peer[];
+  /** `namespace/name` of TlsSecrets whose certificates have ended. */
+  readonly expired: ReadonlySet<string>;
   /**
    * Ports on which each gateway Pod (by Pod name) is known to listen, from what its Envoy has acknowledged. A Pod that is
    * not in here is unknown, not silent: what was said of it before stays (see reconcile/gateway-pods.ts).

@@ -9,6 +9,7 @@
 import { labels, systemNamespace } from "../model/names.ts";
 import type { ProbeTarget } from "../model/desired.ts";
 import type { ClusterId, Settings, World } from "../model/world.ts";
+import { CertificateClock } from "./certificate-clock.ts";
 import { ClusterSet } from "./cluster-set.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import type { KindFailure, WatchContext } from "./cluster-watch.ts";
@@ -55,6 +56,7 @@ export class Observer {
   readonly #peers: ClusterSet;
   readonly #prober: GatewayProber;
   readonly #holdOff: HoldOff;
+  readonly #certificates: CertificateClock;
   #listening: World["listening"] = new Map();
   #world: World | undefined;
   #homeSyncedMs: number | undefined;
@@ -72,6 +74,7 @@ export class Observer {
         this.#publish();
       },
     });
+    this.#certificates = new CertificateClock(options.timing, changed);
     const secrets = { namespace: systemNamespace, labels: labels.peer };
     this.#home = new ClusterWatch({
       ...options,
@@ -112,6 +115,7 @@ export class Observer {
   async stop(): Promise<void> {
     this.#prober.stop();
     this.#holdOff.stop();
+    this.#certificates.stop();
     await Promise.all([this.#home.stop(), this.#peers.stop()]);
   }
 
@@ -131,6 +135,7 @@ export class Observer {
       peers,
       listening: this.#listening,
       answering: this.#prober.answering,
+      expired: this.#certificates.expired(objects("TlsSecret")),
       settings,
       clusterId,
     });

@@ -75,6 +75,7 @@ export interface WorldParts {
   readonly peers: readonly Peer[];
   readonly listening: World["listening"];
   readonly answering: World["answering"];
+  readonly expired: World["expired"];
   readonly settings: Settings;
   /** The cluster's id from the command line. */
   readonly clusterId: ClusterId | undefined;
@@ -84,15 +85,18 @@ export interface WorldParts {
 export function nextWorld(before: World | undefined, parts: WorldParts): World {
   const home = nextHome(before?.home, parts.objects);
   const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
-  const { peers, listening, answering, settings } = parts;
+  const { peers, listening, answering, expired, settings } = parts;
   const isSame =
     before?.home === home &&
     before.homeId === homeId &&
     before.peers === peers &&
     before.listening === listening &&
     before.answering === answering &&
+    before.expired === expired &&
     before.settings === settings;
-  return before !== undefined && isSame ? before : { homeId, home, peers, listening, answering, settings };
+  return before !== undefined && isSame
+    ? before
+    : { homeId, home, peers, listening, answering, expired, settings };
 }
 
 /** The id in the cluster's ClusterProperty if it is a DNS label, else the one from the command line. */

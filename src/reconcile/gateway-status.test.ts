@@ -33,8 +33,14 @@ const accepted: Condition = {
 const verdict: GatewayVerdict = {
   conditions: [accepted],
   listeners: [
-    { name: "http", attachedRoutes: 2, supportedKinds: [], conditions: [accepted] },
-    { name: "bad", attachedRoutes: 0, supportedKinds: [], conditions: [{ ...accepted, status: "False" }] },
+    { name: "http", attachedRoutes: 2, isServed: true, supportedKinds: [], conditions: [accepted] },
+    {
+      name: "bad",
+      attachedRoutes: 0,
+      isServed: true,
+      supportedKinds: [],
+      conditions: [{ ...accepted, status: "False" }],
+    },
   ],
 };
 const routeVerdict: RouteVerdict = { parentRef: { name: "g" }, conditions: [accepted] };
@@ -62,6 +68,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       gateways: [served],
       httpRoutes: situation.routes ?? new Map(),
       grpcRoutes: new Map(),
+
       referenceGrants: new Map(),
       wanBackends: new Map(),
       probes: [],
@@ -71,6 +78,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
         gateways: new Map([["n/g", situation.verdict ?? verdict]]),
         httpRoutes: new Map([["n/r", [routeVerdict]]]),
         grpcRoutes: new Map(),
+        tlsRoutes: new Map(),
       },
     },
     acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),

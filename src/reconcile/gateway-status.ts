@@ -22,7 +22,7 @@ import type {
   Verdicts,
 } from "../model/envoy-config.ts";
 import { keyOf, type Condition } from "../model/kube-object.ts";
-import type { RouteKind } from "../model/kinds.ts";
+import type { AnyRouteKind } from "../model/kinds.ts";
 import { areSame } from "../model/memo.ts";
 import { controllerName } from "../model/names.ts";
 import { sortedEntries } from "../model/order.ts";
@@ -85,10 +85,16 @@ export function gatewayStatuses({
     const { object, status } = routeStatus("HTTPRoute", key, { parents, generation });
     statuses.set(object, status);
   }
-  for (const [key, parents] of verdicts.grpcRoutes) {
-    const generation = world.home.GRPCRoute.get(key)?.metadata.generation;
-    const { object, status } = routeStatus("GRPCRoute", key, { parents, generation });
-    statuses.set(object, status);
+  const users = [
+    ["GRPCRoute", verdicts.grpcRoutes],
+    ["TLSRoute", verdicts.tlsRoutes],
+  ] as const;
+  for (const [kind, said] of users) {
+    for (const [key, parents] of said) {
+      const generation = world.home[kind].get(key)?.metadata.generation;
+      const { object, status } = routeStatus(kind, key, { parents, generation });
+      statuses.set(object, status);
+    }
   }
   return statuses;
 }
@@ -103,7 +109,7 @@ interface RouteStatus {
 }
 
 function routeStatus(
-  kind: RouteKind,
+  kind: AnyRouteKind,
   key: string,
   {
     parents: verdicts,
@@ -167,30 +173,53 @@ function makeGatewayStatus(
     addresses: served.addresses,
     addressProblem: served.addressProblem,
   });
+  const isServed =
+    !acceptedHere || verdict.listeners.some((one) => one.isServed && isTrue(one.conditions, types.Accepted));
   return {
     kind: "Gateway",
     key,
     form: "Conditions",
     conditions: [
       ...verdict.conditions.map((words) => observed(words, generation)),
-      condition(types.Programmed, said, generation),
+      condition(types.Programmed, isServed ? said : noneServed, generation),
     ],
     fields: {
       ...(served.addresses.length === 0
         ? {}
         : { addresses: served.addresses.map((value) => ({ type: "IPAddress", value })) }),
-      listeners: verdict.listeners.map(({ name, attachedRoutes, supportedKinds, conditions }) => ({
+      listeners: verdict.listeners.map(({ name, attachedRoutes, supportedKinds, isServed, conditions }) => ({
         name,
         attachedRoutes,
         supportedKinds,
         conditions: [
           ...conditions.map((words) => observed(words, generation)),
-          condition(types.Programmed, isTrue(conditions, types.Accepted) ? said : notAccepted, generation),
+          condition(types.Programmed, programmedAt({ conditions, isServed }, said), generation),
         ],
       })),
     },
   };
 }
+
+/** Programmed of a listener: as the Gateway's, if it can be served at all. */
+function programmedAt(
+  { conditions, isServed }: Pick<GatewayVerdict["listeners"][number], "conditions" | "isServed">,
+  ofGateway: Finding,
+): Finding {
+  if (!isTrue(conditions, types.Accepted)) return notAccepted;
+  return isServed ? ofGateway : notServed;
+}
+
+const noneServed: Finding = {
+  status: "False",
+  reason: reasons.Invalid,
+  message: "None of its listeners can be served: see their conditions.",
+};
+
+const notServed: Finding = {
+  status: "False",
+  reason: reasons.Invalid,
+  message: "It has no certificate that can be used: see ResolvedRefs.",
+};
 
 const notAccepted: Finding = {
   status: "False",

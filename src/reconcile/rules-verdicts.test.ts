@@ -40,6 +40,7 @@ function told(
   const status = rulesStatuses(desired, {
     gateways: new Map(),
     grpcRoutes: new Map(),
+    tlsRoutes: new Map(),
     httpRoutes: new Map(httpRoutes),
   }).get("ServiceImport/secure/payment");
   return status?.form === "Conditions"
@@ -65,6 +66,7 @@ describe("what translation says of the routes of an L7 ServiceImport", () => {
     const after = rulesStatuses(desired, {
       gateways: new Map(),
       grpcRoutes: new Map(),
+      tlsRoutes: new Map(),
       httpRoutes: new Map([["secure/payment-clusterset", [partial]]]),
     }).get("ServiceImport/secure/payment");
     const rest = (status: typeof before): unknown =>

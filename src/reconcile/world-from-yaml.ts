@@ -29,6 +29,8 @@ export interface WorldFile {
     readonly objects?: readonly KubeObject[];
     readonly refused?: Peer["refused"];
   }[];
+  /** Keys of Secrets whose certificates have ended. */
+  readonly expired?: readonly string[];
   /** Ports by Pod name. */
   readonly listening?: Readonly<Record<string, readonly number[]>>;
   /** Gateways of stale peers that were probed, by `address:port`. */
@@ -100,6 +102,7 @@ export function worldFrom(file: WorldFile): World {
         refused,
       }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    expired: new Set(file.expired),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
     answering: new Map(Object.entries(file.answering ?? {})),
     settings: { ...testSettings, ...file.settings },

@@ -68,6 +68,7 @@ interface OutcomeInput {
   readonly resolutions: Resolutions;
   /** Port of the Gateway's listener, for redirects. */
   readonly listenerPort: number;
+  readonly isHttps: boolean;
   readonly kind: RouteKind;
 }
 
@@ -75,13 +76,14 @@ interface OutcomeInput {
 export function outcomeOf(
   rule: ReadRule,
   match: TranslatedMatch,
-  { resolutions, listenerPort, kind }: OutcomeInput,
+  { resolutions, listenerPort, isHttps, kind }: OutcomeInput,
 ): Outcome | readonly Problem[] {
   const { redirect, rewrite } = rule.filters;
   if (redirect !== undefined) {
     const action = translateRedirect(redirect, {
       matchedPrefix: match.prefix,
       listenerPort,
+      isHttps,
     });
     return "reason" in action ? [action] : { action: { case: "redirect", value: action }, clusters: [] };
   }

@@ -1,17 +1,17 @@
 /**
  * Which routes attach to which listeners, and with which hostnames.
  *
- * Source: Gateway API, ParentReference, AllowedRoutes, HTTPRouteSpec.hostnames, GRPCRouteSpec.hostnames.
+ * Source: Gateway API, ParentReference, AllowedRoutes, hostnames of HTTPRouteSpec, GRPCRouteSpec and TLSRouteSpec.
  */
 import { reasons } from "../api/conditions.ts";
 import type { ServedGateway } from "../model/desired.ts";
-import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
+import type { AnyRouteKind, ObjectTypes } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
 import { gatewayGroup } from "./gateway-api.ts";
-import type { GatewayListener, ParentRef, Route } from "./gateway-api.ts";
+import type { AnyRoute, GatewayListener, ParentRef } from "./gateway-api.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
-import { isServed } from "./listeners.ts";
+import { isAccepted } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
 
 /** A route at one listener. */
@@ -44,14 +44,14 @@ export interface AttachTarget {
 }
 
 /** The key (`namespace/name`) of the Gateway that a parentRef of a route names; undefined if it names another kind. */
-export function parentGateway(parentRef: ParentRef, route: Route): string | undefined {
+export function parentGateway(parentRef: ParentRef, route: AnyRoute): string | undefined {
   const { group = gatewayGroup, kind = "Gateway", namespace = route.metadata.namespace, name } = parentRef;
   return group === gatewayGroup && kind === "Gateway" ? keyOf({ namespace, name }) : undefined;
 }
 
 /** Attaches a route, of the given namespace, to a Gateway that at least one of its parentRefs names. */
 export function attach(
-  { kind, route }: { readonly kind: RouteKind; readonly route: Route },
+  { kind, route }: { readonly kind: AnyRouteKind; readonly route: AnyRoute },
   target: AttachTarget,
   namespace: ObjectTypes["Namespace"] | undefined,
 ): Attached {
@@ -66,7 +66,7 @@ export function attach(
       continue;
     }
     for (const attachment of found) attached.set(attachment.listener, attachment);
-    const refused = found.every(({ listener }) => !isServed(listener));
+    const refused = found.every(({ listener }) => !isAccepted(listener));
     const listeners = found.map(({ listener }) => listener);
     parents.push({ parentRef, listeners, ...(refused ? { problem: noReadyListeners } : {}) });
   }
@@ -87,7 +87,7 @@ interface Parent {
 }
 
 function attachParent(
-  { kind, route }: { readonly kind: RouteKind; readonly route: Route },
+  { kind, route }: { readonly kind: AnyRouteKind; readonly route: AnyRoute },
   { target, parentRef, namespace }: Parent,
 ): readonly Attachment[] | Problem {
   const { served, listeners } = target;

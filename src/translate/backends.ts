@@ -11,7 +11,7 @@
 import { reasons } from "../api/conditions.ts";
 import { speaksHttp2 } from "../model/app-protocol.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
-import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
+import type { AnyRouteKind, ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { clusterHostname, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
@@ -62,9 +62,11 @@ export interface BackendQuery {
   /** `namespace/name` of the target. */
   readonly targetKey: string;
   /** Of the route. Backends of GRPCRoutes are spoken to in HTTP/2, whatever their Service says. */
-  readonly fromKind: RouteKind;
+  readonly fromKind: AnyRouteKind;
   /** The rule says when to try again. */
   readonly hasRetry: boolean;
+  /** Of a TLSRoute: TLS is the client's and the backend's own, and passes through. */
+  readonly isPassed?: true;
   readonly fromNamespace: string;
   readonly group: string;
   readonly kind: string;
@@ -99,16 +101,12 @@ export function createBackends(): StartBackends {
     const serviceSpec = (
       service: ServiceRef,
       port: ServicePort,
-      {
-        role,
-        fromKind,
-        hasRetry,
-      }: { role: "service" | "home" } & Pick<BackendQuery, "fromKind" | "hasRetry">,
+      { role, hasRetry, ...query }: { role: "service" | "home" } & Protocol,
     ): ServiceClusterSpec => {
-      const asGrpc = grpcSuffix(port, fromKind);
-      const isHttp2 = speaksHttp2(port) || asGrpc !== "";
+      const protocol = protocolSuffix(port, query);
+      const isHttp2 = query.fromKind === "TLSRoute" ? false : speaksHttp2(port) || protocol !== "";
       const leavesRetriesToRules = role === "service" && hasRetry;
-      const suffix = `${asGrpc}${leavesRetriesToRules ? "/rule-retries" : ""}`;
+      const suffix = `${protocol}${leavesRetriesToRules ? "/rule-retries" : ""}`;
       const name = `${role}/${service.namespace}/${service.name}/${port.port}${suffix}`;
       const serviceKey = `${service.namespace}/${service.name}`;
       const listsNotReady = role === "home";
@@ -144,19 +142,14 @@ export function createBackends(): StartBackends {
       if (port === undefined) return remote;
       return {
         form: "HomeFirst",
-        name: `${remote.name}/${port.port}${grpcSuffix(port, fromKind)}`,
+        name: `${remote.name}/${port.port}${protocolSuffix(port, { fromKind })}`,
         home: serviceSpec(home, port, { role: "home", fromKind, hasRetry }),
         remote,
       };
     };
 
-    const resolveService = ({
-      namespace,
-      name,
-      port,
-      fromKind,
-      hasRetry,
-    }: BackendQuery): ClusterSpec | Problem => {
+    const resolveService = (query: BackendQuery): ClusterSpec | Problem => {
+      const { namespace, name, port } = query;
       const service = services.get(`${namespace}/${name}`);
       if (service === undefined)
         return closed(
@@ -172,7 +165,7 @@ export function createBackends(): StartBackends {
       const found = (service.spec?.ports ?? []).filter((one) => one.port === port);
       const [carried] = found.filter((one) => (one.protocol ?? "TCP") === "TCP");
       if (carried !== undefined)
-        return serviceSpec({ namespace, name }, carried, { role: "service", fromKind, hasRetry });
+        return serviceSpec({ namespace, name }, carried, { role: "service", ...protocolOf(query) });
       if (found.length > 0) {
         return closed(
           reasons.UnsupportedProtocol,
@@ -199,6 +192,10 @@ export function createBackends(): StartBackends {
       }
       if (namespace !== dummyNamespace) return resolveService(query);
       const backend = wanBackends.get(name);
+      if (backend !== undefined && query.fromKind === "TLSRoute") {
+        const message = `Only HTTP is carried over the WAN: a TLSRoute can't name ${namespace}/${name}.`;
+        return closed(reasons.UnsupportedProtocol, message);
+      }
       if (backend !== undefined) return resolveDummy(name, backend, query);
       return closed(
         reasons.BackendNotFound,
@@ -250,7 +247,16 @@ function closed(reason: string, message: string): Problem {
   return { reason, message };
 }
 
-/** Ends the name of a cluster that speaks HTTP/2 only because a GRPCRoute asks for it. */
-function grpcSuffix(port: ServicePort, fromKind: RouteKind): string {
+type Protocol = Pick<BackendQuery, "fromKind" | "isPassed" | "hasRetry">;
+
+const protocolOf = ({ fromKind, isPassed, hasRetry }: BackendQuery): Protocol => ({
+  fromKind,
+  hasRetry,
+  ...(isPassed && { isPassed }),
+});
+
+/** Ends the name of a cluster that speaks HTTP/2 only because a GRPCRoute asks for it, or no HTTP at all. */
+function protocolSuffix(port: ServicePort, { fromKind, isPassed }: Omit<Protocol, "hasRetry">): string {
+  if (fromKind === "TLSRoute") return isPassed ? "/passed" : "/stream";
   return fromKind === "GRPCRoute" && !speaksHttp2(port) ? "/grpc" : "";
 }

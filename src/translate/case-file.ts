@@ -33,6 +33,8 @@ export interface CaseFile {
     readonly pooled?: PooledGateway;
     readonly refusal?: Problem;
   }[];
+  /** Keys of Secrets whose certificates have ended. */
+  readonly expired?: readonly string[];
   readonly wanBackends?: Readonly<Record<string, WanBackend>>;
 }
 
@@ -50,6 +52,7 @@ export function reversed(file: CaseFile): CaseFile {
   return {
     objects: file.objects.toReversed(),
     gateways: file.gateways.toReversed(),
+    ...(file.expired && { expired: file.expired.toReversed() }),
     wanBackends: Object.fromEntries(Object.entries(file.wanBackends ?? {}).reverse()),
   };
 }
@@ -82,7 +85,15 @@ export function buildCase(file: CaseFile): Case {
     ingress: { mode: "PodIP", addresses: [] },
   } as const;
   return {
-    world: { homeId: "home", home, peers: [], listening: new Map(), answering: new Map(), settings },
+    world: {
+      homeId: "home",
+      home,
+      peers: [],
+      expired: new Set(file.expired),
+      listening: new Map(),
+      answering: new Map(),
+      settings,
+    },
     desired: {
       objects: new Map(),
       statuses: new Map(),
@@ -108,8 +119,16 @@ export function printTranslation({ config, verdicts }: Translation): string {
   const shown = {
     fleets,
     verdicts: {
-      gateways: mapValues(verdicts.gateways, same),
+      gateways: mapValues(verdicts.gateways, ({ listeners, ...verdict }) => ({
+        ...verdict,
+        listeners: listeners.map(({ isServed, ...listener }) => ({
+          ...listener,
+          // Said only where the conditions don't.
+          ...(!isServed && listener.conditions[0]?.status === "True" && { isServed }),
+        })),
+      })),
       httpRoutes: mapValues(verdicts.httpRoutes, same),
+      ...(verdicts.tlsRoutes.size === 0 ? {} : { tlsRoutes: mapValues(verdicts.tlsRoutes, same) }),
       ...(verdicts.grpcRoutes.size === 0 ? {} : { grpcRoutes: mapValues(verdicts.grpcRoutes, same) }),
     },
   };

@@ -9,49 +9,28 @@ import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
+import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import type { Desired, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
-import type { RouteKind } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { byAge, compare, sortedEntries } from "../model/order.ts";
+import type { Redacted } from "../model/redacted.ts";
 import type { World } from "../model/world.ts";
-import type { Attachment } from "./attach.ts";
 import type { ClusterSpec } from "./backends.ts";
-import { Clusters, withParts } from "./clusters.ts";
+import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
-import type { Route } from "./gateway-api.ts";
-import { envoyListener, isServed } from "./listeners.ts";
-import type { EnvoyPort, JudgedListener } from "./listeners.ts";
+import { envoyListener, plainPort, routeTablesOf } from "./envoy-listeners.ts";
+import type { EnvoyPort } from "./envoy-listeners.ts";
+import { isServed } from "./listeners.ts";
+import { collectSpecs, hosted } from "./loaded-gateway.ts";
+import type { LoadedGateway, RouteAtGateway } from "./loaded-gateway.ts";
+import { ownTables } from "./own-tables.ts";
+import type { OwnTables } from "./own-tables.ts";
 import { RouteTables } from "./route-tables.ts";
-import type { Place, TranslatedRoute } from "./routes.ts";
+import type { Place } from "./routes.ts";
 import { virtualHosts } from "./virtual-hosts.ts";
-import type { HostedRoute, HostingListener } from "./virtual-hosts.ts";
-
-/** A route that is attached to a Gateway. */
-export interface RouteAtGateway {
-  readonly kind: RouteKind;
-  readonly route: Route;
-  /** `namespace/name` of the route. */
-  readonly key: string;
-  readonly attachments: readonly Attachment[];
-  /** The same, each with the translation for a table of the listener's own. */
-  readonly hosted: readonly HostedAt[];
-  /** Its translation for a place; the same object for the same place. */
-  readonly translate: (place: Place) => TranslatedRoute;
-}
-
-export interface HostedAt {
-  readonly listener: JudgedListener;
-  readonly route: HostedRoute;
-}
-
-/** A Gateway, judged, with its routes in the order of their keys. */
-export interface LoadedGateway {
-  readonly served: ServedGateway;
-  readonly listeners: readonly JudgedListener[];
-  readonly routes: readonly RouteAtGateway[];
-}
+import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** The parts of a FleetConfig while it is put together. */
 interface FleetParts {
@@ -59,6 +38,7 @@ interface FleetParts {
   readonly tables: Map<string, RouteTable>;
   readonly specs: Map<string, ClusterSpec>;
   readonly gateways: Map<string, GatewayResources>;
+  readonly secrets: Map<string, Redacted<Secret>>;
 }
 
 export class Fleets {
@@ -91,7 +71,13 @@ export class Fleets {
 
   /** What one fleet is served. */
   of(name: FleetName, gateways: readonly LoadedGateway[]): FleetConfig {
-    const parts: FleetParts = { ports: new Map(), tables: new Map(), specs: new Map(), gateways: new Map() };
+    const parts: FleetParts = {
+      ports: new Map(),
+      tables: new Map(),
+      specs: new Map(),
+      gateways: new Map(),
+      secrets: new Map(),
+    };
     this.#addIngress(
       name,
       gateways.filter(({ served }) => served.pooled?.role === "Ingress"),
@@ -114,7 +100,7 @@ export class Fleets {
       ),
     );
     for (const port of ports)
-      parts.ports.set(`ingress/${port}`, { name: `ingress/${port}`, port, routeTable: table, role: "Wan" });
+      parts.ports.set(`ingress/${port}`, plainPort({ name: `ingress/${port}`, port, role: "Wan" }, table));
 
     const taken = new Set<string>();
     const hosts: VirtualHost[] = [];
@@ -148,7 +134,7 @@ export class Fleets {
       names.push(name);
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
-      parts.ports.set(name, { name, port: listener.containerPort, routeTable: name, role: "Client" });
+      parts.ports.set(name, plainPort({ name, port: listener.containerPort, role: "Client" }, name));
       parts.tables.set(name, this.#tables.of(name, "Client", this.#pooled(name, routes, new Set())));
     }
     this.#addGateway(gateway, { listeners: names, routes: names }, parts);
@@ -158,14 +144,15 @@ export class Fleets {
   #addOwn(gateway: LoadedGateway, parts: FleetParts): void {
     const key = keyOf(gateway.served.gateway.metadata);
     const memory = this.#virtualHosts.get(key, [], () => new Map<string, KeyedMemo<VirtualHost>>());
-    const own = this.#own.get(key, [gateway.listeners, gateway.routes], () => ownTables(gateway, memory));
+    const dependencies = [gateway.listeners, gateway.routes, gateway.streams];
+    const own = this.#own.get(key, dependencies, () => ownTables(gateway, memory));
     for (const [name, spec] of own.specs) parts.specs.set(name, spec);
-    for (const { port, hosts } of own.tables) {
-      parts.ports.set(port.name, port);
-      parts.tables.set(port.name, this.#tables.of(port.name, port.role, hosts));
-    }
-    const names = own.tables.map(({ port }) => port.name);
-    this.#addGateway(gateway, { listeners: names, routes: names }, parts);
+    for (const port of own.ports) parts.ports.set(port.name, port);
+    for (const [name, hosts] of own.tables) parts.tables.set(name, this.#tables.of(name, "Client", hosts));
+    for (const [name, secret] of own.secrets) parts.secrets.set(name, secret);
+    const listeners = own.ports.map(({ name }) => name);
+    const names = { listeners, routes: [...own.tables.keys()], secrets: [...own.secrets.keys()] };
+    this.#addGateway(gateway, names, parts);
   }
 
   /** Virtual hosts of one service, remembered as a whole: there are many services and few hosts each. */
@@ -180,27 +167,27 @@ export class Fleets {
 
   #addGateway(
     { served }: LoadedGateway,
-    names: { listeners: readonly string[]; routes: readonly string[] },
+    names: Omit<Partial<GatewayResources>, "generation">,
     parts: FleetParts,
   ): void {
     const key = keyOf(served.gateway.metadata);
     const generation = served.gateway.metadata.generation ?? 0;
-    const listeners = names.listeners.toSorted(compare);
-    const routes = names.routes.toSorted(compare);
-    const dependencies = [generation, listeners.join(" "), routes.join(" ")];
+    const listeners = (names.listeners ?? []).toSorted(compare);
+    const routes = (names.routes ?? []).toSorted(compare);
+    const secrets = (names.secrets ?? []).toSorted(compare);
+    const dependencies = [generation, listeners.join(" "), routes.join(" "), secrets.join(" ")];
     parts.gateways.set(
       key,
-      this.#resources.get(key, dependencies, () => ({ generation, listeners, routes, secrets: [] })),
+      this.#resources.get(key, dependencies, () => ({ generation, listeners, routes, secrets })),
     );
   }
 
   /** Maps in the order of names; a fleet in which nothing changed is the same object. */
-  #assemble(fleet: FleetName, { ports, tables, specs, gateways }: FleetParts): FleetConfig {
+  #assemble(fleet: FleetName, { ports, tables, specs, gateways, secrets }: FleetParts): FleetConfig {
     const listeners = sortedEntries(ports).map(([name, port]): [string, Listener] => {
-      const { port: number, routeTable, role } = port;
       return [
         name,
-        this.#listeners.get(`${fleet} ${name}`, [number, routeTable, role], () => envoyListener(port)),
+        this.#listeners.get(`${fleet} ${name}`, [JSON.stringify(port)], () => envoyListener(port)),
       ];
     });
     const clusters: [string, Cluster][] = [];
@@ -209,7 +196,14 @@ export class Fleets {
       clusters.push([name, this.#clusters.of(spec)]);
       if (spec.form !== "HomeFirst") endpoints.push([name, this.#endpoints.of(spec)]);
     }
-    const lists = [listeners, sortedEntries(tables), clusters, endpoints, sortedEntries(gateways)] as const;
+    const lists = [
+      listeners,
+      sortedEntries(tables),
+      clusters,
+      endpoints,
+      sortedEntries(gateways),
+      sortedEntries(secrets),
+    ] as const;
     // What a list holds says its names.
     const dependencies = lists.flatMap((list) => [list.length, ...list.map(([, item]) => item)]);
     return this.#configs.get(fleet, dependencies, () => ({
@@ -217,55 +211,12 @@ export class Fleets {
       routes: new Map(lists[1]),
       clusters: new Map(lists[2]),
       endpoints: new Map(lists[3]),
-      tables: new Map(sortedEntries(ports).map(([name, { routeTable }]) => [name, [routeTable]])),
-      secrets: new Map(),
+      tables: new Map(sortedEntries(ports).map(([name, port]) => [name, routeTablesOf(port)])),
+      secrets: new Map(lists[5]),
       clusterSecrets: new Map(),
       gateways: new Map(lists[4]),
     }));
   }
-}
-
-/** What a Gateway with tables of its own gives its fleet. */
-interface OwnTables {
-  readonly tables: readonly { readonly port: EnvoyPort; readonly hosts: readonly VirtualHost[] }[];
-  readonly specs: ReadonlyMap<string, ClusterSpec>;
-}
-
-/** One table per port; `memory` has the virtual hosts of the last time. */
-function ownTables(gateway: LoadedGateway, memory: Map<string, KeyedMemo<VirtualHost>>): OwnTables {
-  const byPort = Map.groupBy(gateway.listeners.filter(isServed), ({ containerPort }) => containerPort);
-  const specs = new Map<string, ClusterSpec>();
-  const tables = [...byPort].map(([port, listeners]) => {
-    const name = `gateway/${keyOf(gateway.served.gateway.metadata)}/${port}`;
-    const hosting = listeners.map((listener): HostingListener => {
-      const routes = hosted(gateway.routes, listener);
-      collectSpecs(routes, { specs });
-      return { hostname: listener.hostname, routes };
-    });
-    // Names of listeners that clash are nobody's: they don't fall to a wider listener.
-    const clashing = gateway.listeners.filter(
-      (one) => one.conflict !== undefined && one.containerPort === port,
-    );
-    hosting.push(...clashing.map(({ hostname }) => ({ hostname, routes: [] })));
-    const memo = memory.get(name) ?? new KeyedMemo<VirtualHost>();
-    memo.endPass();
-    const hosts = virtualHosts(hosting, new Set(), (host, dependencies, make) =>
-      memo.get(host, dependencies, make),
-    );
-    memory.set(name, memo);
-    return { port: { name, port, routeTable: name, role: "Client" } satisfies EnvoyPort, hosts };
-  });
-  for (const name of memory.keys()) if (!tables.some(({ port }) => port.name === name)) memory.delete(name);
-  return { tables, specs };
-}
-
-/** Routes at one listener of a Gateway with a table of its own for the port. */
-function hosted(routes: readonly RouteAtGateway[], listener: JudgedListener): readonly HostedRoute[] {
-  const found: HostedRoute[] = [];
-  for (const { hosted: all } of routes) {
-    for (const { listener: at, route } of all) if (at === listener) found.push(route);
-  }
-  return found;
 }
 
 /** A route in the shared table: once for each set of hostnames, limited to ports unless it holds on all of the pool's. */
@@ -289,10 +240,4 @@ function ingressRoutes(route: RouteAtGateway, poolPorts: number): HostedRoute[] 
       },
     ];
   });
-}
-
-function collectSpecs(routes: readonly HostedRoute[], { specs }: Pick<FleetParts, "specs">): void {
-  for (const { translated } of routes) {
-    for (const spec of translated.clusters) for (const part of withParts(spec)) specs.set(part.name, part);
-  }
 }

@@ -5,6 +5,8 @@ export type HTTPRoute = ObjectTypes["HTTPRoute"];
 export type GRPCRoute = ObjectTypes["GRPCRoute"];
 /** A route whose rules choose by request. */
 export type Route = HTTPRoute | GRPCRoute;
+/** A route of any kind that is carried. */
+export type AnyRoute = Route | ObjectTypes["TLSRoute"];
 export type ParentRef = NonNullable<HTTPRoute["spec"]["parentRefs"]>[number];
 export type Rule = NonNullable<HTTPRoute["spec"]["rules"]>[number];
 export type GRPCRule = NonNullable<GRPCRoute["spec"]["rules"]>[number];

@@ -6,7 +6,7 @@
  */
 import { byAge } from "../model/order.ts";
 import { intersections } from "./hosts.ts";
-import type { RouteAtGateway } from "./fleets.ts";
+import type { RouteAtGateway } from "./loaded-gateway.ts";
 import type { JudgedListener } from "./listeners.ts";
 
 /** Routes of one Gateway that don't have the hostnames which they ask for, with the listeners where that is so. */

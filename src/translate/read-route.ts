@@ -3,7 +3,7 @@
  * the route attaches. Depends on nothing but the object.
  */
 import { reasons } from "../api/conditions.ts";
-import type { RouteKind } from "../model/kinds.ts";
+import type { AnyRouteKind, RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
 import { parentGateway } from "./attach.ts";
 import type { BackendQuery } from "./backends.ts";
@@ -166,9 +166,10 @@ function cannotDo({ retry, sessionPersistence }: AnyRule): Problem[] {
   ];
 }
 
-function queryOf(
+/** A backendRef of a route as a question. */
+export function queryOf(
   ref: Pick<BackendRef, "group" | "kind" | "name" | "namespace" | "port">,
-  from: From & { readonly hasRetry: boolean },
+  from: { readonly kind: AnyRouteKind; readonly namespace: string; readonly hasRetry: boolean },
   wanPort: string | undefined,
 ): BackendQuery {
   const { kind: fromKind, namespace: fromNamespace, hasRetry } = from;

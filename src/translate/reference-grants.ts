@@ -1,43 +1,45 @@
 /**
- * ReferenceGrants: may a route of one namespace name a Service of another? Asked before anything is looked up, so
- * that a forbidden reference says the same whether or not its target exists.
+ * ReferenceGrants: may an object of one namespace name an object of another? Asked before anything is looked up, so that a
+ * forbidden reference says the same whether or not its target exists.
  *
  * Source: Gateway API, ReferenceGrant.
  */
-import { isRouteKind, type ObjectTypes, type RouteKind } from "../model/kinds.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
 import { gatewayGroup } from "./gateway-api.ts";
 
-/** A Service that a route names. */
+/** An object that an object of Gateway API names: a Service, if nothing is said. */
 export interface CrossReference {
-  readonly fromKind: RouteKind;
+  readonly fromKind: string;
   readonly fromNamespace: string;
+  readonly toKind?: "Service" | "Secret" | "ConfigMap";
   readonly namespace: string;
   readonly name: string;
 }
 
-/** Grants that let routes name Services: `<kind> <from> <to>` with `<to>` a namespace (all of it) or `namespace/name`. */
+/** All grants: `<kind> <from> <kind> <to>` with `<to>` a namespace (all of it) or `namespace/name`. */
 export class ReferenceGrants {
   readonly #granted = new Set<string>();
 
   constructor(grants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>) {
     for (const { metadata, spec } of grants.values()) {
-      const sources = (spec?.from ?? []).filter(
-        ({ group, kind }) => group === gatewayGroup && isRouteKind(kind),
-      );
-      const targets = (spec?.to ?? []).filter(({ group, kind }) => group === "" && kind === "Service");
+      const sources = (spec?.from ?? []).filter(({ group }) => group === gatewayGroup);
+      const targets = (spec?.to ?? []).filter(({ group }) => group === "");
       for (const from of sources) {
-        for (const to of targets)
-          this.#granted.add(`${from.kind} ${from.namespace} ${place(metadata.namespace ?? "", to.name)}`);
+        for (const to of targets) {
+          const target = place(metadata.namespace ?? "", to.name);
+          this.#granted.add(`${from.kind} ${from.namespace} ${to.kind} ${target}`);
+        }
       }
     }
   }
 
   /** Whether a reference is allowed: inside of a namespace always, else by a grant. */
-  allows({ fromKind, fromNamespace, namespace, name }: CrossReference): boolean {
+  allows({ fromKind, fromNamespace, toKind = "Service", namespace, name }: CrossReference): boolean {
+    const towards = `${fromKind} ${fromNamespace} ${toKind}`;
     return (
       fromNamespace === namespace ||
-      this.#granted.has(`${fromKind} ${fromNamespace} ${namespace}`) ||
-      this.#granted.has(`${fromKind} ${fromNamespace} ${place(namespace, name)}`)
+      this.#granted.has(`${towards} ${namespace}`) ||
+      this.#granted.has(`${towards} ${place(namespace, name)}`)
     );
   }
 }

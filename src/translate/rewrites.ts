@@ -91,6 +91,8 @@ export interface RedirectPlace {
   readonly matchedPrefix: string | undefined;
   /** Port of the Gateway's listener. */
   readonly listenerPort: number;
+  /** Requests come in TLS. */
+  readonly isHttps?: boolean;
 }
 
 /** A RequestRedirect, or why Envoy can't do it. */
@@ -107,7 +109,7 @@ export function translateRedirect(redirect: Redirect, place: RedirectPlace): Red
     responseCode,
     ...(scheme === undefined ? {} : { schemeRewriteSpecifier: { case: "schemeRedirect", value: scheme } }),
     hostRedirect: redirect.hostname ?? "",
-    portRedirect: redirectPort(redirect, place.listenerPort),
+    portRedirect: redirectPort(redirect, place),
     ...(path === undefined ? {} : { pathRewriteSpecifier: redirectPath(path) }),
   });
 }
@@ -129,13 +131,14 @@ function redirectPath(path: NewPath): PathRewrite {
  * The port in Location: the redirect's own, else the new scheme's, else the listener's. Left out (0) where it is the
  * scheme's default and Envoy's own answer holds none.
  */
-function redirectPort(redirect: Redirect, listenerPort: number): number {
-  const scheme = redirect.scheme ?? "http";
+function redirectPort(redirect: Redirect, { listenerPort, isHttps = false }: RedirectPlace): number {
+  const ownScheme = isHttps ? "https" : "http";
+  const scheme = redirect.scheme ?? ownScheme;
   const port =
     redirect.port ?? (redirect.scheme === undefined ? listenerPort : (defaultPorts[scheme] ?? listenerPort));
   if (port !== defaultPorts[scheme]) return port;
   // Without a new host Envoy keeps the request's port, which a client sends if the listener's port is not the default.
-  return redirect.hostname !== undefined || listenerPort === 80 ? 0 : port;
+  return redirect.hostname !== undefined || listenerPort === defaultPorts[ownScheme] ? 0 : port;
 }
 
 function unsupported(message: string): Problem {

@@ -34,6 +34,8 @@ import { repeatableMethods } from "./retries.ts";
 export interface Place {
   /** Port of the Gateway's listener, for redirects. */
   readonly listenerPort: number;
+  /** Requests come in TLS there. */
+  readonly isHttps?: boolean;
   /** In a table that several ports share: the ports on which the route holds; undefined means all. */
   readonly arrivalPorts?: readonly number[];
   /** Requests here have crossed the WAN: they may not cross it again. */
@@ -75,7 +77,12 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
       const shares = ruleProblems.length > 0 ? [] : pathShares(rule, match);
       const outcomes = shares.map((share) => ({
         share,
-        outcome: outcomeOf(share.rule, share.match, { resolutions, listenerPort: place.listenerPort, kind }),
+        outcome: outcomeOf(share.rule, share.match, {
+          resolutions,
+          listenerPort: place.listenerPort,
+          isHttps: place.isHttps ?? false,
+          kind,
+        }),
       }));
       const faults = [
         ...ruleProblems,

@@ -1,16 +1,25 @@
 /**
  * The configuration of fleets as a static bootstrap, so that an Envoy takes it without a control plane: route tables stand
- * inside of their listeners, endpoints inside of their clusters. For tests only.
+ * inside of their listeners, endpoints inside of their clusters, secrets beside them. For tests only.
  */
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { BootstrapSchema } from "../envoy/envoy/config/bootstrap/v3/bootstrap_pb.ts";
 import { Cluster_DiscoveryType, ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import { AddressSchema } from "../envoy/envoy/config/core/v3/address_pb.ts";
+import { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
+import type { TransportSocket } from "../envoy/envoy/config/core/v3/base_pb.ts";
+import { FilterSchema } from "../envoy/envoy/config/listener/v3/listener_components_pb.ts";
+import type { Filter } from "../envoy/envoy/config/listener/v3/listener_components_pb.ts";
 import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { envoyRegistry } from "../envoy/registry.ts";
 import type { FleetConfig } from "../model/envoy-config.ts";
 import { pack } from "./any.ts";
@@ -31,24 +40,42 @@ export function staticBootstrap(fleets: readonly FleetConfig[], place: TestPlace
       [...fleet.clusters].map(([name, cluster]) => [name, staticCluster(cluster, fleet)] as const),
     ),
   );
+  const secrets = new Map(
+    fleets.flatMap((fleet) => [...fleet.secrets].map(([name, secret]) => [name, secret.reveal()] as const)),
+  );
   const bootstrap = create(BootstrapSchema, {
-    staticResources: { listeners, clusters: [...clusters.values()] },
+    staticResources: { listeners, clusters: [...clusters.values()], secrets: [...secrets.values()] },
   });
   return toJsonString(BootstrapSchema, bootstrap, { registry: envoyRegistry });
 }
 
 function staticListener(listener: Listener, fleet: FleetConfig, place: TestPlace): Listener {
-  const filter = listener.filterChains[0]?.filters[0];
   const bound = listener.address?.address.value;
-  if (
-    filter?.configType.case !== "typedConfig" ||
-    bound?.$typeName !== "envoy.config.core.v3.SocketAddress"
-  ) {
-    throw new Error(`${listener.name} is no HTTP listener`);
-  }
-  const manager = anyUnpack(filter.configType.value, HttpConnectionManagerSchema);
-  const table = fleet.routes.get(fleet.tables.get(listener.name)?.[0] ?? "");
-  if (manager === undefined || table === undefined) throw new Error(`${listener.name} has no route table`);
+  if (bound?.$typeName !== "envoy.config.core.v3.SocketAddress")
+    throw new Error(`${listener.name} has no address`);
+  const portValue = bound.portSpecifier.case === "portValue" ? bound.portSpecifier.value : 0;
+  const portSpecifier = { case: "portValue" as const, value: place.portOf(portValue) };
+  return create(ListenerSchema, {
+    ...listener,
+    address: create(AddressSchema, {
+      address: { case: "socketAddress", value: { address: place.address, portSpecifier } },
+    }),
+    filterChains: listener.filterChains.map((chain) => ({
+      ...chain,
+      filters: chain.filters.map((filter) => staticFilter(filter, fleet)),
+      ...(chain.transportSocket && { transportSocket: staticSocket(chain.transportSocket) }),
+    })),
+  });
+}
+
+/** A connection manager with its routes inside; another filter as it is. */
+function staticFilter(filter: Filter, fleet: FleetConfig): Filter {
+  const config = filter.configType.case === "typedConfig" ? filter.configType.value : undefined;
+  const manager = config && anyUnpack(config, HttpConnectionManagerSchema);
+  if (manager === undefined) return filter;
+  const name = manager.routeSpecifier.case === "rds" ? manager.routeSpecifier.value.routeConfigName : "";
+  const table = fleet.routes.get(name);
+  if (table === undefined) throw new Error(`there is no route table ${name}`);
   const routeConfig = create(RouteConfigurationSchema, {
     ...table.head,
     virtualHosts: [...table.virtualHosts],
@@ -56,25 +83,40 @@ function staticListener(listener: Listener, fleet: FleetConfig, place: TestPlace
     validateClusters: false,
   });
   const inline = { ...manager, routeSpecifier: { case: "routeConfig" as const, value: routeConfig } };
-  const configType = { case: "typedConfig" as const, value: pack(HttpConnectionManagerSchema, inline) };
-  const portValue = bound.portSpecifier.case === "portValue" ? bound.portSpecifier.value : 0;
-  const portSpecifier = { case: "portValue" as const, value: place.portOf(portValue) };
-  return create(ListenerSchema, {
-    name: listener.name,
-    ...(listener.perConnectionBufferLimitBytes === undefined
-      ? {}
-      : { perConnectionBufferLimitBytes: listener.perConnectionBufferLimitBytes }),
-    address: { address: { case: "socketAddress", value: { address: place.address, portSpecifier } } },
-    filterChains: [{ filters: [{ name: filter.name, configType }] }],
-  });
+  const value = pack(HttpConnectionManagerSchema, inline);
+  return create(FilterSchema, { name: filter.name, configType: { case: "typedConfig", value } });
+}
+
+/** TLS whose secrets are static resources: named without a source. */
+function staticSocket({ name, configType }: TransportSocket): TransportSocket {
+  const config = configType.case === "typedConfig" ? configType.value : undefined;
+  const downstream = config && anyUnpack(config, DownstreamTlsContextSchema);
+  const upstream = config && anyUnpack(config, UpstreamTlsContextSchema);
+  for (const { commonTlsContext } of [downstream, upstream].filter((context) => context !== undefined)) {
+    const own = commonTlsContext?.tlsCertificateSdsSecretConfigs ?? [];
+    const { validationContextType: checked } = commonTlsContext ?? {};
+    const authorities =
+      checked?.case === "combinedValidationContext"
+        ? checked.value.validationContextSdsSecretConfig
+        : checked?.case === "validationContextSdsSecretConfig"
+          ? checked.value
+          : undefined;
+    for (const secret of [...own, ...(authorities ? [authorities] : [])]) delete secret.sdsConfig;
+  }
+  const value = downstream
+    ? pack(DownstreamTlsContextSchema, downstream)
+    : pack(UpstreamTlsContextSchema, upstream ?? {});
+  return create(TransportSocketSchema, { name, configType: { case: "typedConfig", value } });
 }
 
 function staticCluster(cluster: Cluster, fleet: FleetConfig): Cluster {
   const loadAssignment = fleet.endpoints.get(cluster.name);
   if (loadAssignment === undefined) return cluster;
+  const transportSocket = cluster.transportSocket && staticSocket(cluster.transportSocket);
   const { edsClusterConfig: _over, ...rest } = cluster;
   return create(ClusterSchema, {
     ...rest,
+    ...(transportSocket && { transportSocket }),
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
     loadAssignment,
   });

@@ -19,12 +19,15 @@ import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { reasons } from "../api/conditions.ts";
 import { attach } from "./attach.ts";
-import type { AttachTarget, ParentOutcome } from "./attach.ts";
+import type { Attachment, AttachTarget, ParentOutcome } from "./attach.ts";
 import { createBackends } from "./backends.ts";
 import type { ClusterSpec, ResolveBackend } from "./backends.ts";
+import { Certificates } from "./certificates.ts";
 import { Fleets } from "./fleets.ts";
-import type { HostedAt, LoadedGateway, RouteAtGateway } from "./fleets.ts";
+import type { HostedAt, LoadedGateway, RouteAtGateway } from "./loaded-gateway.ts";
 import type { Route } from "./gateway-api.ts";
+import { GatewaysTls } from "./gateway-tls.ts";
+import type { GatewayTls } from "./gateway-tls.ts";
 import { lostListeners } from "./hostname-claims.ts";
 import { judgeListeners } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
@@ -32,6 +35,8 @@ import { readGrpcRoute, readHttpRoute } from "./read-route.ts";
 import type { ReadRoute } from "./read-route.ts";
 import { translateRoute } from "./routes.ts";
 import type { Place, TranslatedRoute } from "./routes.ts";
+import { createTlsRoutes } from "./tls-routes.ts";
+import type { TlsRouteAtGateway } from "./tls-routes.ts";
 import { gatewayVerdict, routeVerdicts } from "./verdicts.ts";
 import type { CountedListener } from "./verdicts.ts";
 
@@ -80,20 +85,22 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const gatewayVerdicts = new KeyedMemo<GatewayVerdict>();
   const sameRoutes = new KeyedMemo<readonly JudgedRoute[]>();
   const counts = new KeyedMemo<readonly CountedListener[]>();
+  const certificates = new Certificates();
+  const gatewaysTls = new GatewaysTls(certificates);
+  const sameStreams = new KeyedMemo<readonly TlsRouteAtGateway[]>();
+  const findTlsRoutes = createTlsRoutes();
 
   /** The Gateways of a World, with no routes yet. */
   const openGateways = (desired: Desired): ReadonlyMap<string, OpenGateway> => {
     const open = desired.gateways.map((served): [string, OpenGateway] => {
       const key = keyOf(served.gateway.metadata);
-      const target = targets.get(
-        key,
-        [...contentOf(served.gateway), served.pooled, served.refusal?.message],
-        () => ({
-          served,
-          listeners: judgeListeners(served),
-        }),
-      );
-      return [key, { served, target, routes: [] }];
+      const tls = gatewaysTls.of(served);
+      const dependencies = [...contentOf(served.gateway), served.pooled, served.refusal?.message, tls];
+      const target = targets.get(key, dependencies, () => ({
+        served,
+        listeners: judgeListeners(served, tls),
+      }));
+      return [key, { served, target, tls, routes: [] }];
     });
     return new Map(open);
   };
@@ -101,9 +108,11 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   return (world, desired) => {
     for (const memo of [
       ...[targets, ...Object.values(steps), rejected, verdictLists],
-      ...[gatewayVerdicts, sameRoutes, counts],
+      ...[gatewayVerdicts, sameRoutes, sameStreams, counts],
     ])
       memo.endPass();
+    certificates.startPass(world, desired);
+    gatewaysTls.startPass();
     fleets.startPass(world, desired);
     const resolve = startBackends(world, desired);
     const gateways = openGateways(desired);
@@ -142,29 +151,35 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       }
     }
 
+    const tlsRoutes = findTlsRoutes({ world, resolve, targets: known });
     // The shared pools are there even with nothing to do: an Envoy that gets no answer never becomes ready.
     const byFleet = new Map<FleetName, LoadedGateway[]>([
       [ingressPool, []],
       [egressPool, []],
     ]);
     const verdictsByGateway = new Map<string, GatewayVerdict>();
-    for (const [key, { served, target, routes: found }] of sortedEntries(gateways)) {
+    for (const [key, { served, target, tls, routes: found }] of sortedEntries(gateways)) {
       const { listeners } = target;
       // The same list while it holds the same: what follows from all routes of a Gateway is then remembered as a whole.
       const routes = sameRoutes.get(key, found, () => found);
-      const loaded = { served, listeners, routes };
+      const foundStreams = tlsRoutes.byGateway.get(key) ?? [];
+      const streams = sameStreams.get(key, foundStreams, () => foundStreams);
+      const loaded = { served, listeners, routes, streams, tls };
       const fleet = byFleet.get(served.fleet);
       if (fleet === undefined) byFleet.set(served.fleet, [loaded]);
       else fleet.push(loaded);
-      const counted = counts.get(key, [listeners, routes], () => countRoutes(listeners, routes));
+      const counted = counts.get(key, [listeners, routes, streams], () =>
+        countRoutes(listeners, [...routes.filter(({ isAccepted }) => isAccepted), ...streams]),
+      );
       const dependencies = [
         listeners,
+        tls,
         served.refusal?.message,
         ...counted.map(({ attachedRoutes }) => attachedRoutes),
       ];
       verdictsByGateway.set(
         key,
-        gatewayVerdicts.get(key, dependencies, () => gatewayVerdict(served, counted)),
+        gatewayVerdicts.get(key, dependencies, () => gatewayVerdict(served, counted, tls)),
       );
     }
     const configs = [...byFleet]
@@ -176,6 +191,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
         gateways: verdictsByGateway,
         httpRoutes: verdicts.HTTPRoute,
         grpcRoutes: verdicts.GRPCRoute,
+        tlsRoutes: tlsRoutes.verdicts,
       },
     };
   };
@@ -185,6 +201,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
 interface OpenGateway {
   readonly served: ServedGateway;
   readonly target: AttachTarget;
+  readonly tls: GatewayTls;
   readonly routes: JudgedRoute[];
 }
 
@@ -250,7 +267,7 @@ function judge(
   const translate = translator(unit, resolved);
   const translated = translate({ listenerPort: target.listeners[0]?.listener.port ?? 0 });
   const hosted = attachments.map(({ listener, hostnames }): HostedAt => {
-    const place = { listenerPort: listener.listener.port };
+    const place = { listenerPort: listener.listener.port, isHttps: listener.way === "Https" };
     return { listener, route: { id: `${kind}/${key}`, translated: translate(place), hostnames } };
   });
   const verdicts = routeVerdicts(parents, translated);
@@ -288,11 +305,12 @@ function translator(
   return (place) => {
     // Only redirects depend on the listener's port: all other routes are the same at every listener.
     const listenerPort = read.hasRedirect ? place.listenerPort : 0;
-    const key = `${listenerPort} ${place.hasCrossed ? "crossed " : ""}${place.arrivalPorts?.join(",") ?? ""}`;
+    const isHttps = read.hasRedirect && place.isHttps === true;
+    const key = `${listenerPort} ${isHttps ? "https " : ""}${place.hasCrossed ? "crossed " : ""}${place.arrivalPorts?.join(",") ?? ""}`;
     const known = translations.get(key);
     if (known !== undefined && areSame(known.resolved, resolved)) return known.translated;
     const answers = new Map(read.queries.map((query, index) => [query, resolved[index]]));
-    const translated = translateRoute(read, answers, { ...place, listenerPort });
+    const translated = translateRoute(read, answers, { ...place, listenerPort, isHttps });
     translations.set(key, { resolved, translated });
     return translated;
   };
@@ -300,11 +318,10 @@ function translator(
 
 function countRoutes(
   listeners: readonly JudgedListener[],
-  routes: readonly JudgedRoute[],
+  routes: readonly { readonly attachments: readonly Attachment[] }[],
 ): readonly CountedListener[] {
   const counts = new Map<JudgedListener, number>();
-  for (const { attachments, isAccepted } of routes) {
-    if (!isAccepted) continue;
+  for (const { attachments } of routes) {
     for (const { listener } of attachments) counts.set(listener, (counts.get(listener) ?? 0) + 1);
   }
   return listeners.map((judged) => ({ judged, attachedRoutes: counts.get(judged) ?? 0 }));

@@ -7,12 +7,14 @@
 import { reasons, types } from "../api/conditions.ts";
 import type { ServedGateway } from "../model/desired.ts";
 import type { GatewayVerdict, ListenerVerdict, RouteVerdict } from "../model/envoy-config.ts";
-import type { RouteKind } from "../model/kinds.ts";
+import type { AnyRouteKind } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import { messageOf } from "../model/problem.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ParentOutcome } from "./attach.ts";
-import { isServed } from "./listeners.ts";
+import type { GatewayTls } from "./gateway-tls.ts";
+import { isAccepted, isServed } from "./listeners.ts";
+import type { AnyRoute } from "./gateway-api.ts";
 import type { JudgedListener } from "./listeners.ts";
 import type { TranslatedRoute } from "./routes.ts";
 
@@ -31,6 +33,10 @@ function about(generation: number | undefined): Say {
 
 const accepted: Problem = { reason: reasons.Accepted, message: "Understood and taken up." };
 const resolved: Problem = { reason: reasons.ResolvedRefs, message: "Every reference is in order." };
+const insecure: Problem = {
+  reason: reasons.ConfigurationChanged,
+  message: "Some listener lets clients in that show no valid certificate (AllowInsecureFallback).",
+};
 const noConflicts: Problem = { reason: reasons.NoConflicts, message: "No other listener is in its way." };
 
 /** A listener with the number of routes that attached to it. */
@@ -42,45 +48,62 @@ export interface CountedListener {
 export function gatewayVerdict(
   { gateway, refusal }: Pick<ServedGateway, "gateway" | "refusal">,
   listeners: readonly CountedListener[],
+  { client, isInsecure }: GatewayTls,
 ): GatewayVerdict {
   const say = about(gateway.metadata.generation);
-  const refused = listeners.filter(({ judged }) => !isServed(judged));
+  const refused = listeners.filter(({ judged }) => !isAccepted(judged));
   const problem: Problem = {
     reason: reasons.ListenersNotValid,
     message: `Not served: ${refused.map(({ judged }) => judged.listener.name).join(", ")}. See the conditions of these listeners.`,
   };
-  const isAccepted = refusal === undefined && refused.length < listeners.length;
+  const isTaken = refusal === undefined && refused.length < listeners.length;
   return {
-    conditions: [say(types.Accepted, isAccepted, refusal ?? (refused.length === 0 ? accepted : problem))],
+    conditions: [
+      say(types.Accepted, isTaken, refusal ?? (refused.length === 0 ? accepted : problem)),
+      ...(client === undefined
+        ? []
+        : [say(types.ResolvedRefs, !("reason" in client), "reason" in client ? client : resolved)]),
+      ...(isInsecure ? [say(types.InsecureFrontendValidationMode, true, insecure)] : []),
+    ],
     listeners: listeners.map((listener) => listenerVerdict(say, listener)),
   };
 }
 
 function listenerVerdict(say: Say, { judged, attachedRoutes }: CountedListener): ListenerVerdict {
-  const { listener, supportedKinds, refusal, conflict, kindProblem } = judged;
-  const isConflicted = conflict?.reason === reasons.HostnameConflict;
+  const { listener, supportedKinds, refusal, conflict, kindProblem, overlap, tls } = judged;
+  const isConflicted =
+    conflict?.reason === reasons.HostnameConflict || conflict?.reason === reasons.ProtocolConflict;
+  const problems = [...(kindProblem ? [kindProblem] : []), ...(tls?.problems ?? [])];
+  const [first] = problems;
+  const unresolved = first && { reason: first.reason, message: messageOf(problems) };
   return {
     name: listener.name,
     attachedRoutes,
     supportedKinds,
+    isServed: isServed(judged),
     conditions: [
-      say(types.Accepted, isServed(judged), refusal ?? conflict ?? accepted),
+      say(types.Accepted, isAccepted(judged), refusal ?? conflict ?? accepted),
       say(types.Conflicted, isConflicted, isConflicted ? conflict : noConflicts),
-      say(types.ResolvedRefs, kindProblem === undefined, kindProblem ?? resolved),
+      say(types.ResolvedRefs, unresolved === undefined, unresolved ?? resolved),
+      ...(overlap ? [say(types.OverlappingTLSConfig, true, overlap)] : []),
     ],
   };
 }
 
-/** What a closed rule answers. */
-const closedAnswer = { HTTPRoute: "500", GRPCRoute: "UNAVAILABLE" } as const satisfies Record<
-  RouteKind,
-  string
->;
+/** What becomes of requests for which a route leads nowhere. */
+const closedAnswer = {
+  HTTPRoute: { all: "Requests get 500.", share: "Its share of requests gets 500." },
+  GRPCRoute: { all: "Requests get UNAVAILABLE.", share: "Its share of requests gets UNAVAILABLE." },
+  TLSRoute: { all: "Connections are closed.", share: "Its share of connections is closed." },
+} as const satisfies Record<AnyRouteKind, { readonly all: string; readonly share: string }>;
 
 /** Verdicts of a route at one Gateway, one for each parentRef that names it. */
 export function routeVerdicts(
   parents: readonly ParentOutcome[],
-  translated: TranslatedRoute,
+  translated: Pick<TranslatedRoute, "problems" | "isUsable" | "refProblems"> & {
+    readonly kind: AnyRouteKind;
+    readonly route: AnyRoute;
+  },
 ): readonly RouteVerdict[] {
   const { kind, route, problems, isUsable, refProblems } = translated;
   const say = about(route.metadata.generation);
@@ -88,14 +111,14 @@ export function routeVerdicts(
   const closed =
     first === undefined
       ? undefined
-      : { reason: first.reason, message: `${messageOf(problems)} Requests get ${closedAnswer[kind]}.` };
+      : { reason: first.reason, message: `${messageOf(problems)} ${closedAnswer[kind].all}` };
   const [firstRef] = refProblems;
   const unresolved =
     firstRef === undefined
       ? undefined
       : {
           reason: firstRef.reason,
-          message: `${messageOf(refProblems)} Its share of requests gets ${closedAnswer[kind]}.`,
+          message: `${messageOf(refProblems)} ${closedAnswer[kind].share}`,
         };
   return parents.map(({ parentRef, problem }) => {
     const refusal = problem ?? (isUsable ? undefined : closed);

@@ -29,6 +29,8 @@ export interface HostedRoute {
 export interface HostingListener {
   readonly hostname: string;
   readonly routes: readonly HostedRoute[];
+  /** It has a table of its own: requests for its names, which came over the wrong connection, get 421. */
+  readonly isElsewhere?: true;
 }
 
 /** Makes a virtual host or gives the one that was made of the same things before; the name is unique in its table. */
@@ -61,7 +63,12 @@ export function virtualHosts(
     if (group === undefined) groups.set(signature, { domains: [domain], levels });
     else group.domains.push(domain);
   };
+  const misdirected: string[] = [];
   for (const listener of byHostname.values()) {
+    if (listener.isElsewhere) {
+      misdirected.push(listener.hostname);
+      continue;
+    }
     const own = ownRoutes(listener, byHostname);
     const wildcards = new Set([...own.keys()].filter((name) => name.startsWith(anyHost)));
     for (const [domain, routes] of own) {
@@ -90,7 +97,20 @@ export function virtualHosts(
     const name = domains[0] ?? "";
     hosts.push(remember(name, dependencies, () => virtualHost(name, domains, levels)));
   }
+  if (misdirected.length > 0) {
+    const domains = misdirected.sort(compare);
+    const name = `misdirected ${domains[0] ?? ""}`;
+    hosts.push(remember(name, [domains.join(" ")], () => misdirectedHost(domains)));
+  }
   return hosts.sort((a, b) => compare(a.name, b.name));
+}
+
+/** RFC 9110, 15.5.20: the client may ask again over a connection of its own. */
+function misdirectedHost(domains: readonly string[]): VirtualHost {
+  const name = `misdirected ${domains[0] ?? ""}`;
+  const match = { pathSpecifier: { case: "prefix" as const, value: "/" } };
+  const action = { case: "directResponse" as const, value: { status: 421 } };
+  return create(VirtualHostSchema, { name, domains: [...domains], routes: [{ name, match, action }] });
 }
 
 /** A listener's routes by hostname, without hostnames that belong to a more specific listener. */

@@ -1,0 +1,170 @@
+/**
+ * The Envoy listener of a port: its filter chains, each for the names (SNI) that it is for. A connection for which there is
+ * no chain is closed.
+ *
+ * Everything variable is in route tables and secrets: a listener that changes would drain its connections. What changes a
+ * chain drains the connections of that chain alone.
+ *
+ * Source: Envoy, config.listener.v3, extensions.transport_sockets.tls.v3, extensions.filters.network.tcp_proxy.v3.
+ */
+import { create } from "@bufbuild/protobuf";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type {
+  FilterChainSchema,
+  FilterSchema,
+} from "../envoy/envoy/config/listener/v3/listener_components_pb.ts";
+import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
+import { TlsInspectorSchema } from "../envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
+import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { TcpProxySchema } from "../envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { DownstreamTlsContextSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { pack } from "./any.ts";
+import { overAds } from "./clusters.ts";
+import { duration } from "./duration.ts";
+import { httpConnectionManager } from "./http-connection-manager.ts";
+import type { EdgeRole } from "./http-connection-manager.ts";
+
+/** TLS that ends at a chain; secrets by name. */
+export interface ChainTls {
+  readonly certificates: readonly string[];
+  readonly clients?: { readonly authorities: string; readonly isRequired: boolean };
+}
+
+/** A part of a stream's connections: the cluster, and how many of the sum of all. */
+interface Share {
+  readonly cluster: string;
+  readonly weight: number;
+}
+
+/** What connections are for. */
+type ChainUse =
+  | { readonly use: "Http"; readonly routeTable: string; readonly tls?: ChainTls }
+  | { readonly use: "Stream"; readonly shares: readonly Share[]; readonly tls?: ChainTls }
+  /** Closed at once. */
+  | { readonly use: "Nothing" };
+
+/** A filter chain. */
+export type Chain = ChainUse & {
+  /** Unique in its listener. */
+  readonly name: string;
+  /** Names that clients ask for by SNI; undefined: any connection, in TLS or not. Empty: every name in TLS, and none. */
+  readonly serverNames?: readonly string[];
+};
+
+/** An Envoy listener: a port and what happens there. */
+export interface EnvoyPort {
+  readonly name: string;
+  readonly port: number;
+  readonly role: EdgeRole;
+  readonly chains: readonly Chain[];
+}
+
+/** A port without TLS: whatever comes, one table decides. */
+export function plainPort(at: Omit<EnvoyPort, "chains">, routeTable: string): EnvoyPort {
+  return { ...at, chains: [{ name: at.name, use: "Http", routeTable }] };
+}
+
+/** The route tables that a port names. */
+export const routeTablesOf = ({ chains }: EnvoyPort): readonly string[] =>
+  chains.flatMap((chain) => (chain.use === "Http" ? chain.routeTable : []));
+
+/** Bytes that Envoy holds for a connection before it stops reading. */
+const bufferLimit = { Client: 65_536, Wan: 1_048_576 } as const;
+
+const tlsInspector = {
+  name: "envoy.filters.listener.tls_inspector",
+  configType: { case: "typedConfig" as const, value: pack(TlsInspectorSchema, {}) },
+};
+
+export function envoyListener(at: EnvoyPort): Listener {
+  const socketAddress = { address: "0.0.0.0", portSpecifier: { case: "portValue" as const, value: at.port } };
+  const isTls = at.chains.some(({ serverNames }) => serverNames !== undefined);
+  return create(ListenerSchema, {
+    name: at.name,
+    address: { address: { case: "socketAddress", value: socketAddress } },
+    perConnectionBufferLimitBytes: bufferLimit[at.role],
+    ...(isTls && { listenerFilters: [tlsInspector] }),
+    filterChains: at.chains.map((chain) => filterChain(chain, at)),
+  });
+}
+
+type FilterInit = MessageInitShape<typeof FilterSchema>;
+
+function filterChain(chain: Chain, at: EnvoyPort): MessageInitShape<typeof FilterChainSchema> {
+  const { serverNames } = chain;
+  // The one chain of a port without TLS needs no name.
+  if (serverNames === undefined) return { filters: filters(chain, at) };
+  const tls = chain.use === "Nothing" ? undefined : chain.tls;
+  return {
+    name: chain.name,
+    filterChainMatch: { serverNames: [...serverNames], transportProtocol: "tls" },
+    filters: filters(chain, at),
+    ...(tls && {
+      transportSocket: {
+        name: "envoy.transport_sockets.tls",
+        configType: {
+          case: "typedConfig" as const,
+          value: pack(DownstreamTlsContextSchema, downstreamTls(tls, chain.use === "Http")),
+        },
+      },
+      transportSocketConnectTimeout: duration(10_000),
+    }),
+  };
+}
+
+function filters(chain: Chain, { role, port }: EnvoyPort): FilterInit[] {
+  switch (chain.use) {
+    case "Http": {
+      const manager = httpConnectionManager({ role, port, routeTable: chain.routeTable });
+      const value = pack(HttpConnectionManagerSchema, manager);
+      return [
+        {
+          name: "envoy.filters.network.http_connection_manager",
+          configType: { case: "typedConfig", value },
+        },
+      ];
+    }
+    case "Stream": {
+      const value = pack(TcpProxySchema, tcpProxy(chain.name, chain.shares));
+      return [{ name: "envoy.filters.network.tcp_proxy", configType: { case: "typedConfig", value } }];
+    }
+    case "Nothing":
+      return [];
+  }
+}
+
+function tcpProxy(name: string, shares: readonly Share[]): MessageInitShape<typeof TcpProxySchema> {
+  const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight }));
+  const [only] = shares;
+  return {
+    statPrefix: name.replaceAll("/", "_"),
+    clusterSpecifier:
+      shares.length === 1 && only !== undefined
+        ? { case: "cluster", value: only.cluster }
+        : { case: "weightedClusters", value: { clusters } },
+    idleTimeout: duration(3_600_000),
+    maxConnectAttempts: 3,
+  };
+}
+
+function downstreamTls(
+  { certificates, clients }: ChainTls,
+  isHttp: boolean,
+): MessageInitShape<typeof DownstreamTlsContextSchema> {
+  const secret = (name: string) => ({ name, sdsConfig: overAds });
+  return {
+    commonTlsContext: {
+      tlsCertificateSdsSecretConfigs: certificates.map(secret),
+      ...(clients && {
+        validationContextType: {
+          case: "validationContextSdsSecretConfig" as const,
+          // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
+          value: secret(clients.authorities),
+        },
+      }),
+      ...(isHttp && { alpnProtocols: ["h2", "http/1.1"] }),
+    },
+    ...(clients && { requireClientCertificate: clients.isRequired }),
+  };
+}

@@ -1,0 +1,147 @@
+/**
+ * What a Gateway says of TLS, with the certificates and authorities that stand behind it: per listener, and for its
+ * connections to backends.
+ *
+ * Source: Gateway API, ListenerTLSConfig, GatewayTLSConfig (frontend, backend).
+ */
+import { reasons } from "../api/conditions.ts";
+import type { ServedGateway } from "../model/desired.ts";
+import { keyOf } from "../model/kube-object.ts";
+import { KeyedMemo } from "../model/memo.ts";
+import type { Problem } from "../model/problem.ts";
+import type { Authorities, Certificates, Material } from "./certificates.ts";
+import type { GatewayListener } from "./gateway-api.ts";
+
+/** TLS at one listener that terminates it. */
+export interface ListenerTls {
+  /** Certificates that can be used, in the listener's order. */
+  readonly certificates: readonly Material[];
+  /** By which clients are checked. */
+  readonly clients?: { readonly authorities: Material; readonly isRequired: boolean };
+  /** References that lead nowhere, and certificates that have ended: none closes the listener by itself. */
+  readonly problems: readonly Problem[];
+  /** Clients can't be checked as asked for: the listener is refused. */
+  readonly refusal?: Problem;
+}
+
+/** TLS of a whole Gateway. */
+export interface GatewayTls {
+  /** By listener name; listeners that terminate no TLS are not in it. */
+  readonly listeners: ReadonlyMap<string, ListenerTls>;
+  /** What the Gateway shows to backends that speak TLS. */
+  readonly client?: Material | Problem;
+  /** Some listener lets clients in that show no valid certificate. */
+  readonly isInsecure: boolean;
+}
+
+/** A Gateway without any. */
+const none: GatewayTls = { listeners: new Map(), isInsecure: false };
+
+/** Looks at Gateways; the same answer is the same object in every pass. */
+export class GatewaysTls {
+  readonly #memo = new KeyedMemo<GatewayTls>();
+  readonly #certificates: Certificates;
+
+  constructor(certificates: Certificates) {
+    this.#certificates = certificates;
+  }
+
+  /** Starts a pass, after that of the certificates. */
+  startPass(): void {
+    this.#memo.endPass();
+  }
+
+  of({ gateway, pooled }: ServedGateway): GatewayTls {
+    const listeners = gateway.spec.listeners.filter(terminates);
+    const client = gateway.spec.tls?.backend?.clientCertificateRef;
+    if (pooled !== undefined || (listeners.length === 0 && client === undefined)) return none;
+    const key = keyOf(gateway.metadata);
+    const from = { fromKind: "Gateway", fromNamespace: gateway.metadata.namespace ?? "" };
+    const looked = listeners.map((listener) => {
+      const pairs = (listener.tls?.certificateRefs ?? []).map((ref) =>
+        this.#certificates.keyPair(ref, from, reasons.InvalidCertificateRef),
+      );
+      const expired = pairs.filter((pair) => !("reason" in pair) && this.#certificates.isExpired(pair));
+      return { listener, pairs, expired, validation: this.#validation(gateway, listener.port) };
+    });
+    const shown = client && this.#certificates.keyPair(client, from, reasons.InvalidClientCertificateRef);
+    const dependencies: unknown[] = [gateway.metadata.uid ?? gateway, gateway.metadata.generation, shown];
+    for (const { pairs, expired, validation } of looked) {
+      dependencies.push(...pairs, expired.length, ...expired, validation?.found);
+    }
+    return this.#memo.get(key, dependencies, () => {
+      const ofListeners = looked.map((one): [string, ListenerTls] => [one.listener.name, listenerTls(one)]);
+      return {
+        listeners: new Map(ofListeners),
+        ...(shown && { client: shown }),
+        isInsecure: looked.some(({ validation }) => validation?.isInsecure === true),
+      };
+    });
+  }
+
+  /** How clients of HTTPS listeners at a port are checked, if they are. */
+  #validation(gateway: ServedGateway["gateway"], port: number): Validation | undefined {
+    const { frontend } = gateway.spec.tls ?? {};
+    const perPort = (frontend?.perPort ?? []).find((one) => one.port === port);
+    const { validation } = (perPort === undefined ? frontend?.default : perPort.tls) ?? {};
+    if (validation === undefined) return undefined;
+    const isInsecure = validation.mode === "AllowInsecureFallback";
+    const key = keyOf(gateway.metadata);
+    const found = this.#certificates.authorities(
+      validation.caCertificateRefs,
+      { fromKind: "Gateway", fromNamespace: gateway.metadata.namespace ?? "" },
+      {
+        use: {
+          name: `clients/${key}/${perPort === undefined ? "default" : port}`,
+          acceptsUntrusted: isInsecure,
+        },
+        invalid: reasons.InvalidCACertificateRef,
+        invalidKind: reasons.InvalidCACertificateKind,
+      },
+    );
+    return { found, isInsecure };
+  }
+}
+
+interface Validation {
+  readonly found: Authorities;
+  readonly isInsecure: boolean;
+}
+
+/** Whether a listener ends TLS here, by its protocol. */
+export function terminates({ protocol, tls }: GatewayListener): boolean {
+  return protocol === "HTTPS" || (protocol === "TLS" && (tls?.mode ?? "Terminate") === "Terminate");
+}
+
+function listenerTls({
+  listener,
+  pairs,
+  expired,
+  validation,
+}: {
+  readonly listener: GatewayListener;
+  readonly pairs: readonly (Material | Problem)[];
+  readonly expired: readonly (Material | Problem)[];
+  readonly validation: Validation | undefined;
+}): ListenerTls {
+  const certificates = pairs.filter((pair): pair is Material => !("reason" in pair));
+  const problems = pairs.filter((pair): pair is Problem => "reason" in pair);
+  if (pairs.length === 0) {
+    const message = `Listener ${listener.name} names no certificate: put one into tls.certificateRefs.`;
+    problems.push({ reason: reasons.InvalidCertificateRef, message });
+  }
+  for (const pair of expired) {
+    if ("reason" in pair) continue;
+    const secret = pair.name.slice("certificate/".length);
+    const message = `The certificate in Secret ${secret} has ended. It is served until there is a new one.`;
+    problems.push({ reason: reasons.InvalidCertificateRef, message });
+  }
+  // Clients' certificates are asked for where HTTP is spoken, as Gateway API says.
+  if (validation === undefined || listener.protocol !== "HTTPS") return { certificates, problems };
+  const { found, isInsecure } = validation;
+  problems.push(...found.problems);
+  if (found.material !== undefined)
+    return { certificates, problems, clients: { authorities: found.material, isRequired: !isInsecure } };
+  const message = "None of the authorities that clients are to be checked by can be used: see ResolvedRefs.";
+  return { certificates, problems, refusal: { reason: reasons.NoValidCACertificate, message } };
+}
