@@ -107,6 +107,10 @@ export function clusterDummies(input: ClusterDummyInput): Contribution {
   return { objects: [...objects, ...ofGrants], grants };
 }
 
+/** An implementation speaks HTTP/2 to a Service only if told so: gRPC needs it, WebSockets must not have it. */
+export const wanAppProtocol = ({ ports }: Import["merged"]): string | undefined =>
+  ports.some(speaksHttp2) ? "kubernetes.io/h2c" : undefined;
+
 function dummyOf(
   { imported, policies, directory, owner, legacyEndpoints }: ClusterDummyInput,
   { policy, cluster, name }: { readonly policy: string; readonly cluster: ClusterId; readonly name: string },
@@ -115,9 +119,7 @@ function dummyOf(
   const member = imported.merged.members.find((known) => known.cluster === cluster);
   if (port === undefined || member === undefined) return [];
   const { service, merged } = imported;
-  // An implementation speaks HTTP/2 to a Service only if told: gRPC needs it, WebSockets must not have it.
-  const isHttp2 = merged.ports.some(speaksHttp2);
-  const appProtocol = isHttp2 ? "kubernetes.io/h2c" : undefined;
+  const appProtocol = wanAppProtocol(merged);
   const object: ObjectTypes["Service"] = {
     ...typeOf("Service"),
     metadata: metadataOf({

@@ -8,12 +8,12 @@
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import type { DesiredStatus, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
-import { ingressPool, servicePool } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { SlicesByService } from "../model/service-slices.ts";
-import type { Settings, World } from "../model/world.ts";
+import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { Finding } from "./conditions.ts";
+import type { EgressPlace } from "./egress-place.ts";
 import type { HomeExport } from "./exports.ts";
 import type { Import } from "./import-side.ts";
 import type { PolicySet } from "./wan-policies.ts";
@@ -26,21 +26,6 @@ export interface DataPlaneInput {
   readonly owner: OwnerReference | undefined;
   /** The home cluster's exports, by `namespace/name`. */
   readonly exports: ReadonlyMap<string, HomeExport>;
-}
-
-/** Where the egress side of one import is. */
-export interface EgressPlace {
-  /** Ports of its Pods by number of the service's port; empty: no egress Gateway stands for the import. */
-  readonly containerPorts: ReadonlyMap<number, number>;
-  /** Addresses that are known to listen, by number of the service's port. */
-  readonly listening: ReadonlyMap<number, readonly { readonly address: string }[]>;
-  /**
-   * Whether a shadow that still goes past the egress should go on so until somebody listens there: there is somebody who
-   * may.
-   */
-  readonly mayListen: boolean;
-  /** Annotations to remember where no tenant writes: at the import's ReferenceGrant. */
-  readonly note: Readonly<Record<string, string>>;
 }
 
 /** A data plane's answers for one World. */
@@ -78,9 +63,4 @@ export interface OtherCarrier {
 /** A data plane in reconcile: remembers from pass to pass. */
 export interface DataPlaneInReconcile {
   pass(world: World, input: DataPlaneInput): DataPlanePass;
-}
-
-/** Name of the pool of ingress gateways that carries a service: one for all of mc-wan's own, else one for each service. */
-export function poolOf(service: ServiceRef, { dataPlane }: Settings): string {
-  return dataPlane.name === "envoy" ? ingressPool : servicePool(service);
 }

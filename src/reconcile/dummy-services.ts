@@ -79,7 +79,16 @@ export function nameDummies(
 /** The dummy Services of one service. */
 export function dummyServices(
   service: ServiceRef,
-  { names, policies }: { readonly names: DummyNames; readonly policies: PolicySet },
+  {
+    names,
+    policies,
+    appProtocol,
+  }: {
+    readonly names: DummyNames;
+    readonly policies: PolicySet;
+    /** For an implementation that has to be told. */
+    readonly appProtocol?: string | undefined;
+  },
   owner: OwnerReference | undefined,
 ): DesiredObject[] {
   return [...names].flatMap(([policy, name]) => {
@@ -99,7 +108,15 @@ export function dummyServices(
           }),
           spec: {
             type: "ClusterIP",
-            ports: [{ name: dummyPortName, protocol: "TCP", port, targetPort: port }],
+            ports: [
+              {
+                name: dummyPortName,
+                protocol: "TCP",
+                port,
+                targetPort: port,
+                ...(appProtocol !== undefined && { appProtocol }),
+              },
+            ],
           },
         },
       },

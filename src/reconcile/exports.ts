@@ -21,7 +21,7 @@ import {
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Settings } from "../model/world.ts";
-import { poolOf } from "./data-plane.ts";
+import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
 import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";

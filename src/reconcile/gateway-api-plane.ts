@@ -16,13 +16,8 @@ import { sortedEntries } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
-import type {
-  DataPlaneInput,
-  DataPlaneInReconcile,
-  DataPlanePass,
-  EgressPlace,
-  OtherCarrier,
-} from "./data-plane.ts";
+import type { DataPlaneInput, DataPlaneInReconcile, DataPlanePass, OtherCarrier } from "./data-plane.ts";
+import type { EgressPlace } from "./egress-place.ts";
 import { listenerName } from "./egress-routes.ts";
 import { endpointsOf } from "./endpoints-of-services.ts";
 import { needsIngress, type HomeExport } from "./exports.ts";

@@ -13,7 +13,7 @@ import { labels, shadowName } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ClusterId } from "../model/world.ts";
 import type { ReferableServices } from "./backend-refs.ts";
-import type { EgressPlace } from "./data-plane.ts";
+import type { EgressPlace } from "./egress-place.ts";
 import type { NamedDummies } from "./dummy-services.ts";
 import { egressSide } from "./egress-routes.ts";
 import type { GatewayDirectory, Home } from "./gateway-directory.ts";

@@ -13,6 +13,7 @@ import { isHeard } from "../model/world.ts";
 import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { ImportedService, ReferableServices } from "./backend-refs.ts";
+import { wanAppProtocol } from "./cluster-dummies.ts";
 import { ClusterSpread } from "./cluster-spread.ts";
 import type { DataPlanePass } from "./data-plane.ts";
 import { dummyPortName, dummyServices } from "./dummy-services.ts";
@@ -193,22 +194,26 @@ export class Materialiser {
 
   #dummySide(
     { key, service, merged, dummies }: Import,
-    { policies, owner }: PassInput,
+    { policies, owner, dataPlane }: PassInput,
     {
       directory,
       note,
     }: { readonly directory: GatewayDirectory; readonly note: Readonly<Record<string, string>> },
   ): DummySide {
+    const appProtocol = dataPlane.other && wanAppProtocol(merged);
     return this.#dummies.get(
       key,
-      [merged, dummies, policies, directory, owner, ...Object.values(note)],
+      [merged, dummies, policies, directory, owner, appProtocol, ...Object.values(note)],
       () => {
         const { grants, objects } = referenceGrants(service, [...dummies.names.values()], {
           owner,
           annotations: note,
         });
         return {
-          objects: [...dummyServices(service, { names: dummies.names, policies }, owner), ...objects],
+          objects: [
+            ...dummyServices(service, { names: dummies.names, policies, appProtocol }, owner),
+            ...objects,
+          ],
           grants,
           wanBackends: wanBackends(service, { merged, names: dummies.names }, directory),
         };

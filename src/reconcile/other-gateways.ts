@@ -33,14 +33,14 @@ export function servicesOfGateways(
 }
 
 /** One address of a Gateway at a listener. */
-export interface GatewayAddress {
+interface GatewayAddress {
   /** IPv4, of a ready Pod. */
   readonly address: string;
   readonly zone?: string;
 }
 
 /** A listener of a Gateway as it stands. */
-export interface OtherListener {
+interface OtherListener {
   /** In the Pods; undefined while there is no Service with the listener's port. */
   readonly containerPort: number | undefined;
   /** Ready Pods, sorted by address. */

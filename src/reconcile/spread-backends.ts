@@ -39,6 +39,7 @@ export function spreadRules(rules: readonly RouteRule[], find: FindTargets): Spr
   const dummies = new Set<string>();
   const spread = rules.map((rule) => {
     const refs = rule.backendRefs ?? [];
+    if (refs.length === 0) return rule;
     for (const { namespace, name } of refs) if (namespace === dummyNamespace) dummies.add(name);
     const all = spreadRefs(refs, find);
     return withSharedFilters(all.length <= maxRefs ? { ...rule, backendRefs: all } : rule);

@@ -14,7 +14,7 @@ export interface DataPlaneFlags {
 }
 
 /** What a data plane is made with. */
-export interface DataPlaneContext {
+interface DataPlaneContext {
   /** Of a stage, by its name. */
   readonly stage: (name: string) => StageContext;
   /** Where Envoys are served; 0: any free port. */
