@@ -6,13 +6,7 @@ import { UsageError } from "../model/errors.ts";
 import { hostEnvironment } from "./host-check.ts";
 import { inNetns } from "./inside/network.ts";
 import { childrenOf, isRunning, type LabState } from "./run-dir.ts";
-
-/** A program that has ended. */
-export interface ProgramResult {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { exitCodeOf, runProgram, type ProgramResult } from "./run-program.ts";
 
 /** Where and how a program runs. */
 export interface EnterOptions {
@@ -41,22 +35,10 @@ export async function enter(
   words: readonly string[],
   options: EnterOptions = {},
 ): Promise<ProgramResult> {
-  const [program = "", ...args] = enteringCommand(state, words, options.netns);
-  const child = spawn(program, args, {
+  return await runProgram(enteringCommand(state, words, options.netns), {
+    ...options,
     env: { ...hostEnvironment(), ...options.env },
-    signal: options.signal,
   });
-  const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-  child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(options.input ?? "");
-  const code = await exitCode(child);
-  return {
-    code,
-    stdout: Buffer.concat(stdout).toString("utf8"),
-    stderr: Buffer.concat(stderr).toString("utf8"),
-  };
 }
 
 /** Runs a program with this process's own input and output. Gives its exit code, 128 + n for a signal's end as a shell does. */
@@ -89,7 +71,7 @@ function exitCode(child: ReturnType<typeof spawn>): Promise<number> {
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => {
-      resolve(code ?? (signal === "SIGINT" ? 130 : 137));
+      resolve(code ?? exitCodeOf(signal));
     });
   });
 }

@@ -1,12 +1,5 @@
 /** kubectl as a program: how the lab and the tests speak to clusters, by context only. Never reads the user's own kubeconfig. */
-import { spawn } from "node:child_process";
-
-/** What a program printed, and how it ended. */
-interface Output {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { runProgram, type ProgramResult } from "./run-program.ts";
 
 /** A kubectl that knows its kubeconfig. */
 export interface Kubectl {
@@ -15,15 +8,15 @@ export interface Kubectl {
   /** Runs and gives what was printed; throws with kubectl's last line where it fails. */
   run(context: string, args: readonly string[], input?: string): Promise<string>;
   /** Runs and never throws for a non-zero exit. */
-  attempt(context: string, args: readonly string[], input?: string): Promise<Output>;
+  attempt(context: string, args: readonly string[], input?: string): Promise<ProgramResult>;
   /** Runs with `-o json` and parses. */
   json(context: string, args: readonly string[]): Promise<unknown>;
 }
 
 /** A kubectl (path of the program) for a kubeconfig (path of the file). */
 export function kubectl(program: string, kubeconfig: string): Kubectl {
-  const attempt = (context: string, args: readonly string[], input?: string): Promise<Output> =>
-    runProgram(program, ["--kubeconfig", kubeconfig, "--context", context, ...args], input);
+  const attempt = (context: string, args: readonly string[], input?: string): Promise<ProgramResult> =>
+    runProgram([program, "--kubeconfig", kubeconfig, "--context", context, ...args], { input });
   const run = async (context: string, args: readonly string[], input?: string): Promise<string> => {
     const { code, stdout, stderr } = await attempt(context, args, input);
     if (code !== 0)
@@ -38,25 +31,4 @@ export function kubectl(program: string, kubeconfig: string): Kubectl {
     run,
     json: async (context, args) => JSON.parse(await run(context, [...args, "-o", "json"])) as unknown,
   };
-}
-
-/** Runs a program to its end; `input` goes to its standard input. */
-function runProgram(program: string, args: readonly string[], input?: string): Promise<Output> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
-    child.stdout.on("data", (bytes: Buffer) => stdout.push(bytes));
-    child.stderr.on("data", (bytes: Buffer) => stderr.push(bytes));
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
-    child.on("error", reject);
-    child.on("close", (code) => {
-      resolve({
-        code: code ?? -1,
-        stdout: Buffer.concat(stdout).toString(),
-        stderr: Buffer.concat(stderr).toString(),
-      });
-    });
-  });
 }

@@ -74,7 +74,7 @@ describe("a lab of two clusters", function () {
   let runDir = "";
   let lab: Lab;
   let control: Kubectl;
-  let receiver: AbortController;
+  const receiver = new AbortController();
 
   const start = async (): Promise<Lab> =>
     await startLab({ runDir, clusters: ["c1", "c2"], nodes: false, detached: true });
@@ -96,7 +96,6 @@ describe("a lab of two clusters", function () {
     for (const { context } of lab.clusters) await control.run(context, ["apply", "--server-side", "-f", CRD]);
     for (const { context } of lab.clusters)
       await control.run(context, ["wait", "--for=condition=Established", "crd/wanpolicies.mc-wan.l7mp.io"]);
-    receiver = new AbortController();
     const ports = ["31111", "31112", "31113"];
     lab
       .runAsClient("c2", [process.execPath, "-e", RECEIVER, ...ports], { signal: receiver.signal })
@@ -391,7 +390,18 @@ describe("a lab of two clusters", function () {
       process.kill(lab.state.process.pid, "SIGKILL");
       await eventually(() => processesNaming(runDir).length === 0, "every process is gone");
       expect(await openLab(runDir)).to.equal(undefined);
-      lab = await start();
+      lab = await startLab({
+        runDir,
+        clusters: ["c1", "c2"],
+        nodes: false,
+        detached: true,
+        tunnels: [{ name: "business", delayMs: 20 }, { name: "default" }],
+      });
+      const late = (await lab.links()).directions.filter(({ quality }) => quality.delayMs === 20);
+      expect(late.map(({ link, appliedBy }) => [link, appliedBy.delay === undefined])).to.deep.equal([
+        ["business", false],
+        ["business", false],
+      ]);
       expect(await control.run(lab.clusters[1]!.context, ["get", "ns", "default", "-o", "name"])).to.equal(
         "namespace/default\n",
       );

@@ -12,7 +12,7 @@ import { UsageError } from "../model/errors.ts";
 import type { ClusterAddresses } from "./address-plan.ts";
 import { labBinaryNames, obtainBinaries, type LabBinaryName } from "./binaries/binaries.ts";
 import { parseCounters, parseInterfaces, type CountedCluster, type LabCounters } from "./counters.ts";
-import { asClient, enter, enteringCommand, type EnterOptions, type ProgramResult } from "./enter.ts";
+import { asClient, enter, enteringCommand, type EnterOptions } from "./enter.ts";
 import { checkHost } from "./host-check.ts";
 import { clientNetns } from "./inside/network.ts";
 import type { LinksStatus } from "./inside/links.ts";
@@ -34,6 +34,7 @@ import {
   writeState,
   type LabState,
 } from "./run-dir.ts";
+import type { ProgramResult } from "./run-program.ts";
 import type { LinkChange, LinkSelector } from "./sdwan/link-change.ts";
 import type { LinkStatus } from "./sdwan/link-means.ts";
 import type { SdwanPort } from "./sdwan/policy-ports.ts";

@@ -53,8 +53,9 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
   await until(async () => (await api.call("GET", "/api/v1/namespaces/kube-system")) !== undefined);
   lab.step("API server answers", id);
 
-  await apply(api, nodeObject(cluster.plan));
-  await patchNodeStatus(api, nodeName, nodeAddressStatus(cluster.plan));
+  // On a busy machine an API server that answers may still let a request wait until it is too late: all of these can be made again.
+  await until(async () => await apply(api, nodeObject(cluster.plan)));
+  await until(async () => await patchNodeStatus(api, nodeName, nodeAddressStatus(cluster.plan)));
   start(kubeProxyProgram(lab.plan, cluster));
   // CoreDNS would wait for whole seconds if it started before ServiceImports are served.
   const [first, rest] = [lab.crds.filter(isServiceImport), lab.crds.filter((crd) => !isServiceImport(crd))];
@@ -67,7 +68,7 @@ export async function startCluster(lab: LabStart, cluster: PreparedCluster): Pro
   const healthy = until(async () => await isHealthy(api)).then(() => {
     start(controllerManagerProgram(lab.plan, cluster));
   });
-  await Promise.all([served, healthy, ...rest.map((placed) => apply(api, placed))]);
+  await Promise.all([served, healthy, ...rest.map((placed) => until(async () => await apply(api, placed)))]);
   await Promise.all(
     clusterProperties(cluster.plan).map((placed) => until(async () => await apply(api, placed))),
   );
@@ -116,18 +117,18 @@ async function applyEarly(api: KubeApi, placed: PlacedObject): Promise<void> {
       await apply(api, placed);
       return;
     } catch (error) {
-      const isEarly = error instanceof ApiRefusedError && error.status === 422;
-      if (!isEarly || performance.now() > endMs) throw error;
+      if (isFault(error) && !(error.status === 422 && performance.now() < endMs)) throw error;
     }
     await sleep(POLL_MS);
   }
 }
 
-async function patchNodeStatus(api: KubeApi, nodeName: string, body: unknown): Promise<void> {
+async function patchNodeStatus(api: KubeApi, nodeName: string, body: unknown): Promise<true> {
   await api.call("PATCH", `/api/v1/nodes/${nodeName}/status`, {
     body,
     contentType: "application/merge-patch+json",
   });
+  return true;
 }
 
 async function nodeReady(api: KubeApi, nodeName: string): Promise<void> {
@@ -155,8 +156,13 @@ async function until(attempt: () => Promise<boolean>): Promise<void> {
     try {
       if (await attempt()) return;
     } catch (error) {
-      if (error instanceof ApiRefusedError && [400, 409, 413, 415, 422].includes(error.status)) throw error;
+      if (isFault(error)) throw error;
     }
     await sleep(POLL_MS);
   }
+}
+
+/** Whether the API server finds the request itself wrong. */
+function isFault(error: unknown): error is ApiRefusedError {
+  return error instanceof ApiRefusedError && [400, 409, 413, 415, 422].includes(error.status);
 }

@@ -88,7 +88,12 @@ async function main(runDir: string): Promise<void> {
 
 async function followLinks(plan: LabPlan): Promise<void> {
   const wire = new WireProcess({
-    argv: [...inNetns(WIRE_NETNS), process.execPath, join(plan.sourceDir, "lab", "wire", "main.ts")],
+    argv: [
+      ...inNetns(WIRE_NETNS),
+      process.execPath,
+      join(plan.sourceDir, "lab", "wire", "main.ts"),
+      plan.runDir,
+    ],
     logFile: join(labFiles(plan.runDir).logDir, "wire.log"),
     inheritedDescriptors: 1 + plan.clusters.length,
     onState: (state) => {

@@ -1,6 +1,7 @@
 /**
  * The wire as a program: reads orders from standard input, carries packets between them, and ends with its input. Started by
- * inside/wire-process.ts in a namespace that holds nothing but the far ends of links. `--seed <n>` makes its losses the same each time.
+ * inside/wire-process.ts in a namespace that holds nothing but the far ends of links. `--seed <n>` makes its losses the same each time; any other word only
+ * tells people who list processes whose wire it is.
  */
 import { readSync, writeSync } from "node:fs";
 import type { WireOrder, WireReport } from "./wire-lines.ts";
@@ -32,7 +33,8 @@ async function main(words: readonly string[]): Promise<void> {
   );
   if (modules === undefined) return;
   const [{ Poller }, { Wire }] = modules;
-  const seed = words[0] === "--seed" ? Number(words[1]) : undefined;
+  const seedAt = words.indexOf("--seed");
+  const seed = seedAt < 0 ? undefined : Number(words[seedAt + 1]);
   const wire = new Wire(new Poller(), CONTROL_FD, seed === undefined ? Math.random : seeded(seed));
   const chunk = Buffer.alloc(65_536);
   let text = "";
