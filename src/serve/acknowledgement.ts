@@ -6,6 +6,7 @@
 import type { Acknowledgement, GatewayResources } from "../model/envoy-config.ts";
 import { xdsType } from "../model/xds-types.ts";
 import type { Snapshot, SnapshotType } from "./snapshot.ts";
+import { wantedResource } from "./stream-state.ts";
 import type { StreamState } from "./stream-state.ts";
 
 /** A Gateway's resources and the snapshot that first held them. */
@@ -44,8 +45,9 @@ export function acknowledgementOf(
   const refusals = streams.map((state) => {
     for (const [type, name] of wanted) {
       const refusal = state.types[type].refused.get(name);
-      if (refusal !== undefined && refusal.version === snapshot[type].get(name)?.version)
-        return refusal.reason;
+      const isCurrent = state.snapshot?.[type].get(name)?.version === snapshot[type].get(name)?.version;
+      if (isCurrent && refusal?.version === wantedResource(state, type, name)?.version)
+        return refusal?.reason;
     }
     return undefined;
   });

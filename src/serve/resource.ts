@@ -12,8 +12,6 @@ import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/e
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
-import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
-import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { SecretSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { canonicalBytes } from "../model/canonical-bytes.ts";
@@ -21,12 +19,14 @@ import type { RouteTable } from "../model/envoy-config.ts";
 import type { Redacted } from "../model/redacted.ts";
 import { xdsType } from "../model/xds-types.ts";
 import type { XdsTypeUrl } from "../model/xds-types.ts";
+import { tableContent, tableParts } from "./route-table-parts.ts";
+import type { TableParts } from "./route-table-parts.ts";
 import { lengthDelimited } from "./wire.ts";
 
 /** One resource, ready to be put into a response. */
 export interface Resource {
   readonly name: string;
-  /** 16 hex characters of the SHA-256 of the content. */
+  /** 16 hex characters of the SHA-256 of the content; then what table-sift.ts notes of refused parts. */
   readonly version: string;
   /** The encoded discovery.v3.Resource. */
   readonly bytes: Uint8Array;
@@ -34,13 +34,14 @@ export interface Resource {
   readonly needs?: readonly string[];
   /** Of a cluster: names of the secrets without which it is not in force. */
   readonly secrets?: readonly string[];
+  /** Of a route table: what it is made of. */
+  readonly table?: TableParts;
 }
 
 /** The types that Envoys are served. */
 export type ServedType = Exclude<XdsTypeUrl, typeof xdsType.virtualHost>;
 
 const known = new WeakMap<object, Resource>();
-const knownHosts = new WeakMap<object, Uint8Array>();
 
 /** A cluster and the secrets that it names, if it does. */
 export function clusterResource(
@@ -80,20 +81,15 @@ export function listenerResource(
   });
 }
 
-/** A route table as a resource: the bytes of its head, then those of each virtual host (field 2). */
+/** A route table. */
 export function routeResourceOf(name: string, table: RouteTable): Resource {
-  return remembered(table, () => {
-    const parts: Uint8Array[] = [canonicalBytes(RouteConfigurationSchema, table.head)];
-    for (const host of table.virtualHosts) {
-      let bytes = knownHosts.get(host);
-      if (bytes === undefined) {
-        bytes = lengthDelimited(2, canonicalBytes(VirtualHostSchema, host));
-        knownHosts.set(host, bytes);
-      }
-      parts.push(bytes);
-    }
-    return encode(xdsType.routeConfiguration, name, Buffer.concat(parts));
-  });
+  return remembered(table, () => tableResource(name, tableParts(table), ""));
+}
+
+/** A route table of these parts. The version ends with `note`, which says what was done to the parts. */
+export function tableResource(name: string, table: TableParts, note: string): Resource {
+  const content = tableContent(table);
+  return { ...framed(xdsType.routeConfiguration, name, { content, version: hashOf(content) + note }), table };
 }
 
 /** A certificate with its key, or authorities. */
@@ -113,7 +109,17 @@ function remembered(source: Message | RouteTable | Redacted<Secret>, make: () =>
 }
 
 function encode(type: ServedType, name: string, content: Uint8Array): Resource {
-  const version = createHash("sha256").update(content).digest("hex").slice(0, 16);
+  return framed(type, name, { content, version: hashOf(content) });
+}
+
+const hashOf = (content: Uint8Array): string =>
+  createHash("sha256").update(content).digest("hex").slice(0, 16);
+
+function framed(
+  type: ServedType,
+  name: string,
+  { content, version }: { readonly content: Uint8Array; readonly version: string },
+): Resource {
   const any = Buffer.concat([lengthDelimited(1, Buffer.from(type)), lengthDelimited(2, content)]);
   const bytes = Buffer.concat([
     lengthDelimited(1, Buffer.from(version)),

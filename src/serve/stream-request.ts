@@ -2,11 +2,16 @@
  * What a request does to a stream: its subscriptions, and the answer (ACK, NACK) to the response in flight. Sends nothing.
  */
 import { xdsType } from "../model/xds-types.ts";
-import { awaitHeld, forget, neededType } from "./stream-state.ts";
+import type { Resource } from "./resource.ts";
+import { awaitHeld, forget, neededType, siftOf, wantedResource } from "./stream-state.ts";
 import type { Mark, StreamRequest, StreamResponse, StreamState, TypeState } from "./stream-state.ts";
+import { TableSift } from "./table-sift.ts";
 
 /** Longest reason that is kept of a NACK, in characters: Envoy may quote whole resources. */
 const maxReasonLength = 1_024;
+
+/** In place of a version where the client may or may not have taken up what it was sent. */
+const unknownVersion = "?";
 
 /** Takes a request: subscriptions first, then the answer that it may hold. */
 export function takeRequest(state: StreamState, request: StreamRequest, nowMs: number): void {
@@ -14,11 +19,14 @@ export function takeRequest(state: StreamState, request: StreamRequest, nowMs: n
   const mark: Mark = { number: state.snapshot?.number ?? 0, sinceMs: nowMs };
   if (known.isOpen) takeSubscriptions(known, request, mark);
   else open(state, request, mark);
+  if (request.type === xdsType.routeConfiguration) noteTables(state, request);
+  const isShared = request.type === xdsType.secret || request.type === xdsType.routeConfiguration;
+  if (isShared && request.unsubscribe.length > 0) awaitGivenUp(state, request);
   const { inFlight } = known;
   // The subscription is honoured even where the nonce is stale; the answer counts only for the response in flight (X7).
   if (inFlight?.response.nonce !== request.nonce) return;
   known.inFlight = undefined;
-  if (request.error === undefined) accept(known, inFlight.response);
+  if (request.error === undefined) accept(state, inFlight.response);
   else refuse(state, inFlight.response, request.error);
   if (inFlight.number !== undefined && known.trials.length === 0) known.answered = inFlight.number;
 }
@@ -79,10 +87,13 @@ function drop(known: TypeState, name: string): void {
   known.owed.delete(name);
 }
 
-function accept(known: TypeState, response: StreamResponse): void {
-  for (const { name, version } of response.resources) {
+function accept(state: StreamState, response: StreamResponse): void {
+  const known = state.types[response.type];
+  for (const resource of response.resources) {
+    const { name, version } = resource;
     // Not if it was given up or asked for anew while the response was on its way.
     if (known.sent.get(name) !== version) continue;
+    if (resource.table !== undefined) tableAccepted(state, resource);
     known.accepted.set(name, version);
     known.refused.delete(name);
     known.unready.delete(name);
@@ -103,22 +114,74 @@ function refuse(state: StreamState, response: StreamResponse, reason: string): v
   if (first === undefined) return;
   if (response.resources.length > 1) {
     const names = suspects.map(({ name }) => name);
+    // Envoy may have dropped what came after the bad one: whether it holds this is unknown until it is tried.
+    for (const name of names) known.sent.set(name, unknownVersion);
     const middle = Math.ceil(names.length / 2);
     known.trials.unshift(names.slice(0, middle), names.slice(middle));
     return;
   }
-  known.refused.set(first.name, { version: first.version, reason: reason.slice(0, maxReasonLength) });
+  const said = reason.slice(0, maxReasonLength);
+  const sift = first.table === undefined ? undefined : siftOf(state, first.name);
+  if (sift?.refused(first, said) === true) {
+    tryNext(state, first.name, sift);
+    return;
+  }
+  known.refused.set(first.name, { version: first.version, reason: said });
   known.unready.delete(first.name);
   const needed = neededType(response.type);
   if (needed !== undefined) for (const need of first.needs ?? []) state.types[needed].unready.delete(need);
   for (const secret of first.secrets ?? []) state.types[xdsType.secret].unready.delete(secret);
 }
 
+/** What the client gave up while something new that needs it was on its way will be asked for again. */
+function awaitGivenUp({ snapshot, types }: StreamState, { type, unsubscribe }: StreamRequest): void {
+  const { names, unready } = types[type];
+  const needed =
+    type === xdsType.secret
+      ? snapshot?.[xdsType.cluster].values().flatMap(({ secrets }) => secrets ?? [])
+      : snapshot?.[xdsType.listener].values().flatMap(({ needs }) => needs ?? []);
+  const stillNeeded = new Set(needed);
+  for (const name of unsubscribe) if (stillNeeded.has(name) && !names.has(name)) unready.add(name);
+}
+
+/** Of route tables that are given up, or may have been dropped, nothing is known any more. */
+function noteTables(state: StreamState, { subscribe, unsubscribe, initialVersions }: StreamRequest): void {
+  for (const name of unsubscribe) state.sifts.delete(name);
+  for (const name of subscribe) {
+    const version = initialVersions.get(name);
+    if (version === undefined) state.sifts.get(name)?.forget();
+    else state.sifts.set(name, new TableSift(state.proven, version));
+  }
+}
+
+function tableAccepted(state: StreamState, resource: Resource): void {
+  const sift = siftOf(state, resource.name);
+  const wasSearching = sift.isSearching;
+  sift.accepted(resource);
+  if (wasSearching) tryNext(state, resource.name, sift);
+}
+
+/** While it is sought what a client refuses in a table, each answer leads to the next try. */
+function tryNext(state: StreamState, name: string, sift: TableSift): void {
+  for (;;) {
+    const wanted = wantedResource(state, xdsType.routeConfiguration, name);
+    if (wanted === undefined) return;
+    if (!sift.holds(wanted)) {
+      state.types[xdsType.routeConfiguration].trials.unshift([name]);
+      return;
+    }
+    if (!sift.isSearching) return;
+    sift.skip();
+  }
+}
+
 function forgetRemoved(known: TypeState, response: StreamResponse): void {
   for (const name of response.removed) {
     if (known.sent.has(name) && known.sent.get(name) !== "") continue;
+    known.unready.delete(name);
+    // Envoy goes on with routes as long as a listener of its wants them.
+    if (response.type === xdsType.routeConfiguration && known.names.has(name)) continue;
     known.accepted.delete(name);
     known.refused.delete(name);
-    known.unready.delete(name);
   }
 }

@@ -26,14 +26,18 @@ export function respond(state: StreamState, nowMs: number): StreamResponse[] {
   // Nothing before the first publication: unknown is not empty (X14).
   if (state.snapshot === undefined) return responses;
   for (;;) {
-    const { number } = state.snapshot;
-    const before = answeredNumber(state);
+    const before = progress(state);
     responses.push(...flush(state, nowMs));
     noteAnswered(state);
     if (canAdopt(state)) adopt(state, nowMs);
     // Changes that came to nothing (a client that reconnects holds them already) may free removals at once.
-    else if (answeredNumber(state) === before || before >= number) return responses;
+    else if (progress(state) === before) return responses;
   }
+}
+
+/** What removals wait for. */
+function progress(state: StreamState): string {
+  return `${answeredNumber(state)} ${state.types[routeConfiguration].unready.size}`;
 }
 
 /** Whether time alone can make this stream go on: it has to be given ticks. */
@@ -49,10 +53,8 @@ function flush(state: StreamState, nowMs: number): StreamResponse[] {
   const isOverdue = ({ sinceMs }: Mark): boolean => nowMs - sinceMs >= gateTimeoutMs;
   // Every listener is in force with the routes that no longer name what goes (X2).
   const areRoutesInForce = types[listener].isOpen && types[routeConfiguration].unready.size === 0;
-  const areOldRoutesInForce =
-    hasRefusedChange(types[listener]) || hasRefusedChange(types[routeConfiguration]);
   const areRoutesGone = (mark: Mark): boolean =>
-    !areOldRoutesInForce && ((areRoutesInForce && mark.number <= answered) || isOverdue(mark));
+    !areOldRoutesInForce(state) && ((areRoutesInForce && mark.number <= answered) || isOverdue(mark));
   const send = (type: Parameters<typeof responseOf>[1], mayRemove: (mark: Mark) => boolean): void => {
     if (!isWorthAnswering(types[type])) return;
     const response = responseOf(state, type, { mayRemove, mark: { number: 0, sinceMs: nowMs } });
@@ -72,6 +74,15 @@ function flush(state: StreamState, nowMs: number): StreamResponse[] {
     );
   }
   return responses;
+}
+
+/** Whether the client goes on with listeners or routes that the snapshot no longer holds. */
+function areOldRoutesInForce({ types, sifts }: StreamState): boolean {
+  return (
+    hasRefusedChange(types[listener]) ||
+    hasRefusedChange(types[routeConfiguration]) ||
+    sifts.values().some(({ isSearching }) => isSearching)
+  );
 }
 
 /** Whether the client goes on with the last good version of something, which may name what is to be removed (X5). */
@@ -141,12 +152,13 @@ function adopt(state: StreamState, nowMs: number): void {
   const previous = state.snapshot;
   state.snapshot = state.newest;
   const mark: Mark = { number: state.snapshot?.number ?? 0, sinceMs: nowMs };
-  stopAwaiting(state);
+  if (stopAwaiting(state) || areOldRoutesInForce(state)) postponeRemovals(state, mark);
   for (const type of addOrder) {
     const known = state.types[type];
     for (const name of state.pending[type]) {
       const version = wantedResource(state, type, name)?.version;
       if (version === undefined) known.unready.delete(name);
+      if (version === undefined && type === routeConfiguration) state.sifts.delete(name);
       if (version === undefined && !known.names.has(name)) known.owed.delete(name);
       if (!known.isOpen || (!known.isWildcard && !known.names.has(name))) continue;
       known.dirty.set(name, mark);
@@ -159,8 +171,14 @@ function adopt(state: StreamState, nowMs: number): void {
   }
 }
 
-/** No table is awaited for a listener that is gone, or has another one, before its Envoy asked for it; no secret for a cluster. */
-function stopAwaiting(state: StreamState): void {
+/**
+ * No table is awaited for a listener that is gone, or has another one, before its Envoy asked for it; no secret for a
+ * cluster. Tells whether there was such a table: until the newer listeners are acknowledged, its Envoy may go on with what
+ * was there before.
+ */
+function stopAwaiting(state: StreamState): boolean {
+  const { unready } = state.types[routeConfiguration];
+  const before = unready.size;
   const { snapshot, pending } = state;
   if (pending[listener].size > 0) {
     keepNeeded(state, routeConfiguration, () =>
@@ -169,6 +187,16 @@ function stopAwaiting(state: StreamState): void {
   }
   if (pending[cluster].size > 0) {
     keepNeeded(state, secret, () => snapshot?.[cluster].values().flatMap(({ secrets }) => secrets ?? []));
+  }
+  return unready.size < before;
+}
+
+/** What is to be removed waits for the answer to this snapshot, as if it had gone with it (X2). */
+function postponeRemovals(state: StreamState, { number }: Mark): void {
+  for (const type of [cluster, clusterLoadAssignment] as const) {
+    const { dirty } = state.types[type];
+    for (const [name, { sinceMs }] of dirty)
+      if (wantedResource(state, type, name) === undefined) dirty.set(name, { number, sinceMs });
   }
 }
 

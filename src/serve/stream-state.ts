@@ -8,6 +8,7 @@ import { xdsType } from "../model/xds-types.ts";
 import type { Resource } from "./resource.ts";
 import { promptTypes } from "./snapshot.ts";
 import type { Snapshot, SnapshotType } from "./snapshot.ts";
+import { TableSift } from "./table-sift.ts";
 
 /** A DeltaDiscoveryRequest, as far as the protocol cares. */
 export interface StreamRequest {
@@ -86,18 +87,24 @@ export interface StreamState {
   /** Names in which `newest` differs from `snapshot`, by type. */
   readonly pending: Readonly<Record<SnapshotType, Set<string>>>;
   readonly types: Readonly<Record<SnapshotType, TypeState>>;
+  /** By route table that the client asked for: which of its virtual hosts it takes. */
+  readonly sifts: Map<string, TableSift>;
+  /** Ids of virtual hosts that some Envoy of the fleet has accepted; shared by its streams. */
+  readonly proven: Set<string>;
   nextNonce: number;
   /** Since when routes wait for clusters and endpoints. */
   routesWaitSinceMs: number | undefined;
 }
 
 /** The state of a stream that has just been opened. */
-export function newStream(snapshot: Snapshot | undefined): StreamState {
+export function newStream(snapshot: Snapshot | undefined, proven = new Set<string>()): StreamState {
   return {
     snapshot,
     newest: snapshot,
     pending: byType(() => new Set<string>()),
     types: byType(newType),
+    sifts: new Map(),
+    proven,
     nextNonce: 1,
     routesWaitSinceMs: undefined,
   };
@@ -107,7 +114,19 @@ export function newStream(snapshot: Snapshot | undefined): StreamState {
 export function wantedResource(state: StreamState, type: SnapshotType, name: string): Resource | undefined {
   const resource = state.snapshot?.[type].get(name);
   // A new cluster's endpoints may be gone from the newest snapshot again; the one we work on still needs them.
-  return isPrompt(type) ? (state.newest?.[type].get(name) ?? resource) : resource;
+  if (isPrompt(type)) return state.newest?.[type].get(name) ?? resource;
+  if (type !== xdsType.routeConfiguration || resource === undefined) return resource;
+  return state.sifts.get(name)?.wanted(resource) ?? resource;
+}
+
+/** What is known of the client's share of a route table. */
+export function siftOf(state: StreamState, name: string): TableSift {
+  let sift = state.sifts.get(name);
+  if (sift === undefined) {
+    sift = new TableSift(state.proven);
+    state.sifts.set(name, sift);
+  }
+  return sift;
 }
 
 /** Whether resources of the type come from the newest snapshot at once. */

@@ -16,6 +16,8 @@ export interface Meaning {
   readonly names?: readonly string[];
   /** Of a cluster or listener: the secrets that it names. */
   readonly secrets?: readonly string[];
+  /** Of a cluster: it is usable without endpoints. */
+  readonly hasNoEndpoints?: boolean;
   /** The model refuses it. */
   readonly isBad?: boolean;
 }
@@ -44,6 +46,10 @@ export class ModelEnvoy {
   readonly #serving = new Map<string, string>();
   readonly #refused = new Set<string>();
   #hasNacked = false;
+  /** Route tables that were refused. */
+  readonly #failed = new Set<string>();
+  /** Clusters that were removed once: asking for endpoints anew may cross with getting them. */
+  readonly #cameBack = new Set<string>();
 
   constructor() {
     this.#request(cluster, {});
@@ -109,14 +115,20 @@ export class ModelEnvoy {
         this.#hasNacked = true;
         // Bad endpoints end the wait for endpoints all the same.
         if (type === clusterLoadAssignment) this.warming.delete(name);
+        // So do bad routes: a listener that waited for them goes on with none.
+        if (type === routeConfiguration) this.#failed.add(name);
         continue;
       }
       const isWarmedAgain = type === clusterLoadAssignment && this.warming.has(name);
-      const isAsked = this.#answered(`${type} ${name}`);
-      if (held.get(name) === version && !isAsked && !isWarmedAgain && !this.#hasNacked) this.resends += 1;
-      if (type === cluster && held.get(name) !== version) this.warming.add(name);
+      // A change may arrive while the question is on its way: the answer is still to come.
+      const isAsked = held.get(name) === version && this.#answered(`${type} ${name}`);
+      const isNeeded = isAsked || isWarmedAgain || this.#hasNacked || this.#cameBack.has(name);
+      if (held.get(name) === version && !isNeeded) this.resends += 1;
+      if (type === cluster && hasNoEndpoints(version)) this.#unarmed.add(name);
+      else if (type === cluster && held.get(name) !== version) this.warming.add(name);
       if (type === clusterLoadAssignment && this.#watched[type].has(name)) {
-        if (this.warming.delete(name)) this.#unarmed.add(name);
+        this.warming.delete(name);
+        if (!this.usable.has(name)) this.#unarmed.add(name);
       }
       if (type === cluster || type === listener || this.#watched[type].has(name)) held.set(name, version);
     }
@@ -130,6 +142,7 @@ export class ModelEnvoy {
         this.warming.delete(name);
         this.#unarmed.delete(name);
         this.usable.delete(name);
+        this.#cameBack.add(name);
       } else this.#serving.delete(name);
     }
     return bad;
@@ -137,13 +150,13 @@ export class ModelEnvoy {
 
   /** Subscribes to what clusters and listeners need, and serves routes that have come. */
   #follow(type: SnapshotType): void {
-    if (type === cluster) this.#watch(clusterLoadAssignment, new Set(this.held[cluster].keys()));
+    if (type === cluster) {
+      const overEds = [...this.held[cluster]].filter(([, version]) => !hasNoEndpoints(version));
+      this.#watch(clusterLoadAssignment, new Set(overEds.map(([name]) => name)));
+    }
     this.#watch(secret, this.#namedSecrets());
     this.#arm();
-    for (const [name, version] of this.held[listener]) {
-      const [table = ""] = meaningOf(version).names ?? [];
-      if (this.held[routeConfiguration].has(table)) this.#serving.set(name, table);
-    }
+    for (const table of [...this.held[routeConfiguration].keys(), ...this.#failed]) this.#serveFor(table);
     const tables = [...this.held[listener].values()].flatMap((version) => meaningOf(version).names ?? []);
     if (this.#open.has(listener))
       this.#watch(routeConfiguration, new Set([...tables, ...this.#serving.values()]));
@@ -172,6 +185,11 @@ export class ModelEnvoy {
     }
   }
 
+  #serveFor(table: string): void {
+    for (const [name, version] of this.held[listener])
+      if (meaningOf(version).names?.[0] === table) this.#serving.set(name, table);
+  }
+
   #watch(type: SnapshotType, wanted: ReadonlySet<string>): void {
     const watched = this.#watched[type];
     const subscribe = [...wanted].filter((name) => !watched.has(name));
@@ -180,6 +198,7 @@ export class ModelEnvoy {
     for (const name of unsubscribe) {
       watched.delete(name);
       this.held[type].delete(name);
+      if (type === routeConfiguration) this.#failed.delete(name);
     }
     if (subscribe.length + unsubscribe.length > 0) this.#request(type, { subscribe, unsubscribe });
   }
@@ -214,6 +233,10 @@ export class ModelEnvoy {
 /** What a version of the model says. */
 function meaningOf(version: string): Meaning {
   return JSON.parse(version) as Meaning;
+}
+
+function hasNoEndpoints(version: string): boolean {
+  return meaningOf(version).hasNoEndpoints === true;
 }
 
 const emptyRequest = {
