@@ -45,7 +45,7 @@ class Pipeline {
     });
     this.#config = translation.config;
     const ofGateways = timed("status", () =>
-      gatewayStatuses({ world, desired, translation, acknowledgements: new Map() }),
+      gatewayStatuses({ world, desired, translation, acknowledgements: new Map(), refusedRoutes: [] }),
     );
     timed("plan", () => {
       const statuses = new Map([...desired.statuses, ...ofGateways]);

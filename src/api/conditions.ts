@@ -63,6 +63,8 @@ export const reasons = {
   Ready: "Ready",
   ResolvedRefs: "ResolvedRefs",
   Programmed: "Programmed",
+  /** Route, L7 ServiceImport, ServiceExport: an Envoy refuses what was made of it. */
+  RefusedByEnvoy: "RefusedByEnvoy",
 
   // WANPolicy.
   /** WANPolicy: an older one has the port. ServiceExport: exporters disagree on ports. */

@@ -95,5 +95,15 @@ export interface Acknowledgement {
   readonly refused?: string;
 }
 
+/** A route that some Envoy of a fleet does not carry out, because it refused its part of a table or a cluster that it names. */
+export interface RefusedRoute {
+  readonly fleet: FleetName;
+  readonly kind: "HTTPRoute" | "GRPCRoute";
+  /** `namespace/name`. */
+  readonly key: string;
+  /** Envoy's own words; empty where it said them to a replica that is gone. */
+  readonly reason: string;
+}
+
 /** By `namespace/name` of the Gateway. */
 export type Acknowledgements = ReadonlyMap<string, Acknowledgement>;

@@ -77,6 +77,28 @@ export const portHeader = "x-mc-wan-port";
 /** Counts WAN crossings; one is allowed. */
 export const hopHeader = "x-mc-wan-hop";
 
+/** A kind of route whose rules become Envoy routes. */
+type RoutedKind = "HTTPRoute" | "GRPCRoute";
+
+/** The name of the Envoy routes of one match: tells from which object they come. Ends in `/…` for parts of the match. */
+export function envoyRouteName(
+  kind: RoutedKind,
+  route: { readonly namespace?: string; readonly name: string },
+  { rule, match }: { readonly rule: number; readonly match: number },
+): string {
+  const prefix = kind === "GRPCRoute" ? "grpc/" : "";
+  return `${prefix}${route.namespace ?? ""}/${route.name}/rule/${rule}/match/${match}`;
+}
+
+/** The object of which {@link envoyRouteName} made this name; undefined for other names. */
+export function routeOfEnvoyRoute(
+  name: string,
+): { readonly kind: RoutedKind; readonly key: string } | undefined {
+  const [, prefix, key] = /^(grpc\/)?([^/]*\/[^/]+)\/rule\/[0-9]+\/match\/[0-9]+/.exec(name) ?? [];
+  if (key === undefined) return undefined;
+  return { kind: prefix === undefined ? "HTTPRoute" : "GRPCRoute", key };
+}
+
 const maxName = 63;
 
 function hash8(parts: readonly string[]): string {

@@ -5,7 +5,7 @@
  *     EnvoyConfig → publish → AdsServer → Envoys
  *                                 └→ acknowledgements, listening → status and advertisements
  */
-import type { Acknowledgements, EnvoyConfig } from "./envoy-config.ts";
+import type { Acknowledgements, EnvoyConfig, RefusedRoute } from "./envoy-config.ts";
 
 export interface AdsServer {
   /** Starts to listen; gives the port, which the system chose where 0 was asked for. */
@@ -16,7 +16,9 @@ export interface AdsServer {
   acknowledgements(): Acknowledgements;
   /** Ports on which each gateway Pod (by Pod name) listens. The same Map while nothing changed. */
   listening(): ReadonlyMap<string, ReadonlySet<number>>;
-  /** Called after {@link acknowledgements} or {@link listening} changed. */
+  /** Routes that Envoys refuse, in order of kind, key and fleet. The same array while nothing changed. */
+  refusedRoutes(): readonly RefusedRoute[];
+  /** Called after {@link acknowledgements}, {@link listening} or {@link refusedRoutes} changed. */
   onAcknowledged(callback: () => void): void;
   /** Reports to the Lease holder at `host:port` from now on; undefined when this replica is the holder, or none is known. */
   followLeader(address: string | undefined): void;

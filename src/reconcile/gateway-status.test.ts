@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import type { Desired, DesiredStatus, ServedGateway } from "../model/desired.ts";
-import type { Acknowledgement, GatewayVerdict, RouteVerdict } from "../model/envoy-config.ts";
+import type { Acknowledgement, GatewayVerdict, RefusedRoute, RouteVerdict } from "../model/envoy-config.ts";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
 import { gatewayStatuses } from "./gateway-status.ts";
 import { worldFrom } from "./world-from-yaml.ts";
@@ -51,6 +51,8 @@ interface Situation {
   readonly verdict?: GatewayVerdict;
   readonly acknowledgement?: Acknowledgement;
   readonly routes?: Desired["httpRoutes"];
+  readonly statuses?: Desired["statuses"];
+  readonly refusedRoutes?: readonly RefusedRoute[];
 }
 
 function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
@@ -64,7 +66,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
     world: worldFrom({ home: situation.home ?? [gateway({})] }),
     desired: {
       objects: new Map(),
-      statuses: new Map(),
+      statuses: situation.statuses ?? new Map<string, DesiredStatus>(),
       gateways: [served],
       httpRoutes: situation.routes ?? new Map(),
       grpcRoutes: new Map(),
@@ -82,6 +84,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       },
     },
     acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),
+    refusedRoutes: situation.refusedRoutes ?? [],
   });
 }
 
@@ -200,6 +203,65 @@ describe("status of Gateways and routes", () => {
         "HTTPRoute/n/r",
       ),
     ).to.equal(false);
+  });
+
+  const route: KubeObject = {
+    apiVersion: "gateway.networking.k8s.io/v1",
+    kind: "HTTPRoute",
+    metadata: { name: "r", namespace: "n", generation: 3 },
+    spec: {},
+  };
+  const routes = new Map([["n/r", route as never]]);
+
+  it("tells a route that an Envoy of its Gateway's fleet refuses it, keeps the words when they are not heard again, and takes it back", () => {
+    const refused: RefusedRoute = { fleet: "n.g", kind: "HTTPRoute", key: "n/r", reason: "bad regex" };
+    const conditionsOf = (
+      refusedRoutes: readonly RefusedRoute[],
+      before?: Condition,
+    ): readonly Condition[] => {
+      const parents = before === undefined ? [] : [{ parentRef: { name: "g" }, conditions: [before] }];
+      const home = [gateway({}), { ...route, status: { parents } } as KubeObject];
+      const status = statuses({ home, routes, refusedRoutes }).get("HTTPRoute/n/r");
+      return status?.form === "RouteParents" ? (status.parents[0]?.conditions ?? []) : [];
+    };
+    const [told] = conditionsOf([refused]);
+    expect(told).to.include({
+      type: "Accepted",
+      status: "False",
+      reason: "RefusedByEnvoy",
+      observedGeneration: 3,
+    });
+    expect(told?.message).to.include("bad regex");
+    expect(conditionsOf([{ ...refused, reason: "" }], told)).to.deep.equal([told]);
+    expect(conditionsOf([{ ...refused, fleet: "another" }])[0]?.status).to.equal("True");
+    expect(conditionsOf([{ ...refused, kind: "GRPCRoute" }])[0]?.status).to.equal("True");
+    expect(conditionsOf([])[0]?.status).to.equal("True");
+  });
+
+  it("tells a ServiceExport that an Envoy refuses what was made of it", () => {
+    const key = "ServiceExport/n/web";
+    const ready: Condition = { ...accepted, type: "Ready" };
+    const exported: DesiredStatus = {
+      kind: "ServiceExport",
+      key: "n/web",
+      form: "Conditions",
+      conditions: [ready],
+    };
+    const ingress = {
+      ...route,
+      metadata: {
+        name: "web-ingress",
+        namespace: "n",
+        labels: { ...ours, "mc-wan.l7mp.io/service-namespace": "n", "mc-wan.l7mp.io/service-name": "web" },
+      },
+    };
+    const found = statuses({
+      statuses: new Map([[key, exported]]),
+      routes: new Map([["n/web-ingress", ingress as never]]),
+      refusedRoutes: [{ fleet: "mc-wan-ingress", kind: "HTTPRoute", key: "n/web-ingress", reason: "no" }],
+    }).get(key);
+    const [said] = found?.form === "Conditions" ? found.conditions : [];
+    expect(said).to.include({ type: "Ready", status: "False", reason: "RefusedByEnvoy" });
   });
 
   it("accepts GatewayClasses of our controller and no others", () => {

@@ -18,6 +18,7 @@ import type {
   Acknowledgement,
   Acknowledgements,
   GatewayVerdict,
+  RefusedRoute,
   RouteVerdict,
   Verdicts,
 } from "../model/envoy-config.ts";
@@ -30,6 +31,7 @@ import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
 import { parametersProblem } from "./fleets.ts";
 import { isOurs } from "./owners.ts";
+import { refusedExports, withRefusals } from "./refused-routes.ts";
 import { rulesStatuses } from "./rules-verdicts.ts";
 
 /** What the statuses are made of. */
@@ -38,6 +40,7 @@ export interface GatewayStatusInput {
   readonly desired: Desired;
   readonly translation: { readonly verdicts: Verdicts };
   readonly acknowledgements: Acknowledgements;
+  readonly refusedRoutes: readonly RefusedRoute[];
 }
 
 /** Statuses by object; these hold over those of Desired. An object that does not stand yet, or stands as somebody else's, gets none. */
@@ -46,9 +49,14 @@ export function gatewayStatuses({
   desired,
   translation,
   acknowledgements,
+  refusedRoutes,
 }: GatewayStatusInput): ReadonlyMap<ObjectKey, DesiredStatus> {
-  const { verdicts } = translation;
-  const statuses = new Map<ObjectKey, DesiredStatus>(rulesStatuses(desired, verdicts));
+  const around = { world, desired, refusedRoutes };
+  const verdicts = withRefusals(translation.verdicts, around);
+  const statuses = new Map<ObjectKey, DesiredStatus>([
+    ...rulesStatuses(desired, verdicts),
+    ...refusedExports(around),
+  ]);
   for (const [key, gatewayClass] of sortedEntries(world.home.GatewayClass)) {
     if (gatewayClass.spec.controllerName !== controllerName) continue;
     const problem = parametersProblem(gatewayClass.spec.parametersRef);

@@ -97,6 +97,7 @@ describe("fleets", () => {
     expect(fleets.report()).to.deep.equal({
       acknowledgements: [],
       listening: { "pod-1": { ports: [1002], isConnected: false } },
+      refusedRoutes: [],
     });
     expect(fleets.tick(9 + departedMs)).to.equal(false);
     expect(fleets.tick(10 + departedMs)).to.equal(true);

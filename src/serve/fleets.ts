@@ -6,13 +6,15 @@
  * Holds all state of serving but the sockets. Never reads a clock: time is an argument, in milliseconds, monotonic.
  */
 import type { FleetName } from "../model/desired.ts";
-import type { EnvoyConfig, FleetConfig } from "../model/envoy-config.ts";
+import type { EnvoyConfig, FleetConfig, RefusedRoute } from "../model/envoy-config.ts";
+import { xdsType } from "../model/xds-types.ts";
 import { acknowledgementOf, publishedGateways } from "./acknowledgement.ts";
 import type { PublishedGateway } from "./acknowledgement.ts";
 import { step } from "./ads-stream.ts";
 import { addLingering, emptyLinger } from "./linger.ts";
 import type { Linger } from "./linger.ts";
 import { acceptedPorts } from "./listening.ts";
+import { refusedRoutes } from "./refusals.ts";
 import type { Report } from "./replica-report.ts";
 import { changesBetween, isEmptyChange, snapshotOf } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -43,6 +45,8 @@ interface Fleet {
   linger: Linger;
   gateways: ReadonlyMap<string, PublishedGateway>;
   readonly streams: Set<EnvoyStream>;
+  /** Ids of virtual hosts that some of its Envoys have accepted (table-sift.ts). */
+  readonly proven: Set<string>;
 }
 
 interface Departed {
@@ -75,7 +79,12 @@ export class Fleets {
   /** A stream's first request came: it is answered with what its fleet has, if that is known. */
   open(node: string, fleetName: FleetName, send: EnvoyStream["send"]): EnvoyStream {
     const fleet = this.#fleet(fleetName);
-    const stream: EnvoyStream = { node, fleet: fleetName, state: newStream(fleet.snapshot), send };
+    const stream: EnvoyStream = {
+      node,
+      fleet: fleetName,
+      state: newStream(fleet.snapshot, fleet.proven),
+      send,
+    };
     fleet.streams.add(stream);
     return stream;
   }
@@ -113,12 +122,13 @@ export class Fleets {
   /** What this replica's Envoys have said. */
   report(): Report {
     const acknowledgements: Report["acknowledgements"][number][] = [];
+    const refused: RefusedRoute[] = [];
     const listening: Record<string, Report["listening"][string]> = Object.create(null) as Record<
       string,
       never
     >;
     for (const [node, { ports }] of this.#departed) listening[node] = { ports, isConnected: false };
-    for (const { config, snapshot, gateways, streams, isWanted } of this.#fleets.values()) {
+    for (const [name, { config, snapshot, gateways, streams, isWanted }] of this.#fleets) {
       if (config === undefined || snapshot === undefined) continue;
       for (const { node, state } of streams) {
         const ports = acceptedPorts(config, state);
@@ -129,14 +139,15 @@ export class Fleets {
       }
       if (!isWanted) continue;
       const states = [...streams].map(({ state }) => state);
-      for (const [name, gateway] of gateways) {
+      refused.push(...refusedRoutes(name, config, states));
+      for (const [key, gateway] of gateways) {
         const acknowledgement = acknowledgementOf(gateway, snapshot, states);
         if (acknowledgement === undefined) continue;
         const { generation } = gateway.resources;
-        acknowledgements.push({ gateway: name, generation, ...acknowledgement });
+        acknowledgements.push({ gateway: key, generation, ...acknowledgement });
       }
     }
-    return { acknowledgements, listening };
+    return { acknowledgements, listening, refusedRoutes: refused };
   }
 
   /** Names of the Envoys that are connected, by fleet. */
@@ -156,6 +167,7 @@ export class Fleets {
         linger: emptyLinger,
         gateways: new Map(),
         streams: new Set(),
+        proven: new Set(),
       };
       this.#fleets.set(name, fleet);
     }
@@ -185,9 +197,19 @@ function push(fleet: Fleet, nowMs: number): number {
   // No change, no push (X16); the first is one even if it is empty.
   if (isEmptyChange(change) && previous !== undefined) return 0;
   fleet.snapshot = snapshot;
+  forgetProven(fleet.proven, snapshot);
   for (const stream of fleet.streams)
     send(stream, step(stream.state, { kind: "Snapshot", snapshot, change, nowMs }));
   return Object.values(change).reduce((sum, names) => sum + names.length, 0);
+}
+
+/** What was proven of virtual hosts that are gone is forgotten now and then. */
+function forgetProven(proven: Set<string>, snapshot: Snapshot): void {
+  const tables = [...snapshot[xdsType.routeConfiguration].values()];
+  const count = tables.reduce((sum, { table }) => sum + (table?.hosts.length ?? 0), 0);
+  if (proven.size <= 2 * count + 1_000) return;
+  const wanted = new Set(tables.flatMap(({ table }) => table?.hosts.map(({ id }) => id) ?? []));
+  for (const id of proven) if (!wanted.has(id)) proven.delete(id);
 }
 
 function withLingering(config: FleetConfig, linger: Linger): FleetConfig {

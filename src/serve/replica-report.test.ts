@@ -1,11 +1,13 @@
 import { expect } from "chai";
 import fc from "fast-check";
+import type { RefusedRoute } from "../model/envoy-config.ts";
 import { departedReport, mergeReports } from "./replica-report.ts";
 import type { GatewayReport, Report } from "./replica-report.ts";
 
 const of = (...acknowledgements: Partial<GatewayReport>[]): Report => ({
   acknowledgements: acknowledgements.map((one) => ({ gateway: "ns/g", generation: 1, ...one })),
   listening: {},
+  refusedRoutes: [],
 });
 const merged = (...reports: Report[]): unknown => mergeReports(reports).acknowledgements.get("ns/g");
 
@@ -30,14 +32,32 @@ describe("reports of replicas", () => {
   });
 
   it("take the ports from where an Envoy is connected, else from where it was last", () => {
-    const there: Report = { acknowledgements: [], listening: { pod: { ports: [1], isConnected: true } } };
+    const there: Report = { ...of(), listening: { pod: { ports: [1], isConnected: true } } };
     const gone = departedReport({
-      acknowledgements: [],
+      ...of(),
       listening: { pod: { ports: [1, 2], isConnected: true } },
     });
     expect(mergeReports([gone]).listening.get("pod")).to.deep.equal(new Set([1, 2]));
     expect(mergeReports([gone, there]).listening.get("pod")).to.deep.equal(new Set([1]));
     expect(departedReport(of({ programmed: 1 })).acknowledgements).to.deep.equal([]);
+  });
+
+  it("tell each refused route once per fleet, with words where somebody heard them, and of nobody who is gone", () => {
+    const refused = (reason: string, fleet = "f"): RefusedRoute => ({
+      fleet,
+      kind: "HTTPRoute",
+      key: "n/r",
+      reason,
+    });
+    const report = (...refusedRoutes: RefusedRoute[]): Report => ({ ...of(), refusedRoutes });
+    const reports = [
+      report(refused("")),
+      report(refused("no"), refused("no", "e")),
+      report(refused("maybe")),
+    ];
+    for (const some of [reports, reports.toReversed()])
+      expect(mergeReports(some).refusedRoutes).to.deep.equal([refused("no", "e"), refused("no")]);
+    expect(departedReport(report(refused("no"))).refusedRoutes).to.deep.equal([]);
   });
 
   it("give the same result in any order", () => {

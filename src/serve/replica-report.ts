@@ -5,13 +5,14 @@
  *     report of replica B ─┼─→ acknowledgements by Gateway, ports by Pod
  *     report of replica C ─┘
  */
-import type { Acknowledgement, Acknowledgements } from "../model/envoy-config.ts";
+import type { Acknowledgement, Acknowledgements, RefusedRoute } from "../model/envoy-config.ts";
 
 /** All that one replica knows. A replica that is gone is simply not among the reports. */
 export interface Report {
   readonly acknowledgements: readonly GatewayReport[];
   /** By Pod name. */
   readonly listening: Readonly<Record<string, PodReport>>;
+  readonly refusedRoutes: readonly RefusedRoute[];
 }
 
 /** What a replica's Envoys have said of one Gateway. */
@@ -34,6 +35,8 @@ interface PodReport {
 export interface Merged {
   readonly acknowledgements: Acknowledgements;
   readonly listening: ReadonlyMap<string, ReadonlySet<number>>;
+  /** Each once per fleet, in order. */
+  readonly refusedRoutes: readonly RefusedRoute[];
 }
 
 /** What is left of the report of a replica that is gone: its Envoys still listen (X18), but answer for nothing. */
@@ -41,12 +44,28 @@ export function departedReport(report: Report): Report {
   const listening = Object.entries(report.listening).map(
     ([pod, { ports }]) => [pod, { ports, isConnected: false }] as const,
   );
-  return { acknowledgements: [], listening: Object.fromEntries(listening) };
+  return { acknowledgements: [], listening: Object.fromEntries(listening), refusedRoutes: [] };
 }
 
 /** Puts reports together: the result is the same whatever their order. */
 export function mergeReports(reports: readonly Report[]): Merged {
-  return { acknowledgements: mergedAcknowledgements(reports), listening: mergedListening(reports) };
+  return {
+    acknowledgements: mergedAcknowledgements(reports),
+    listening: mergedListening(reports),
+    refusedRoutes: mergedRefusals(reports),
+  };
+}
+
+/** Of what several replicas say of one route, words count more than none. */
+function mergedRefusals(reports: readonly Report[]): readonly RefusedRoute[] {
+  const idOf = ({ kind, key, fleet }: RefusedRoute): string => `${kind} ${key} ${fleet}`;
+  const all = reports
+    .flatMap(({ refusedRoutes }) => refusedRoutes)
+    .sort((one, other) => compareText(idOf(one), idOf(other)) || compareText(other.reason, one.reason));
+  return all.filter((one, index) => {
+    const before = all[index - 1];
+    return before === undefined || idOf(before) !== idOf(one);
+  });
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Mark, StreamRequest, StreamResponse, StreamState, TypeState } from
 import { TableSift } from "./table-sift.ts";
 
 /** Longest reason that is kept of a NACK, in characters: Envoy may quote whole resources. */
-const maxReasonLength = 1_024;
+const maxReasonLength = 512;
 
 /** In place of a version where the client may or may not have taken up what it was sent. */
 const unknownVersion = "?";
@@ -120,7 +120,7 @@ function refuse(state: StreamState, response: StreamResponse, reason: string): v
     known.trials.unshift(names.slice(0, middle), names.slice(middle));
     return;
   }
-  const said = reason.slice(0, maxReasonLength);
+  const said = shortened(reason);
   const sift = first.table === undefined ? undefined : siftOf(state, first.name);
   if (sift?.refused(first, said) === true) {
     tryNext(state, first.name, sift);
@@ -142,6 +142,13 @@ function awaitGivenUp({ snapshot, types }: StreamState, { type, unsubscribe }: S
       : snapshot?.[xdsType.listener].values().flatMap(({ needs }) => needs ?? []);
   const stillNeeded = new Set(needed);
   for (const name of unsubscribe) if (stillNeeded.has(name) && !names.has(name)) unready.add(name);
+}
+
+/** Envoy may quote the whole resource, and say what is wrong with it before or after. */
+function shortened(reason: string): string {
+  if (reason.length <= maxReasonLength) return reason;
+  const half = maxReasonLength / 2 - 2;
+  return `${reason.slice(0, half)} … ${reason.slice(-half)}`;
 }
 
 /** Of route tables that are given up, or may have been dropped, nothing is known any more. */

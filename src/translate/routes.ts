@@ -15,7 +15,7 @@ import {
 } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { HeaderMatcher, Route, RouteMatch } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { CorsPolicySchema } from "../envoy/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
-import { hopHeader } from "../model/names.ts";
+import { envoyRouteName, hopHeader } from "../model/names.ts";
 import type { RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
 import { pack } from "./any.ts";
@@ -72,8 +72,7 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
   for (const [ruleIndex, rule] of rules.entries()) {
     const ruleProblems = [...matchProblems, ...rule.problems];
     for (const [matchIndex, match] of rule.matches.entries()) {
-      const prefix = kind === "GRPCRoute" ? "grpc/" : "";
-      const name = `${prefix}${route.metadata.namespace ?? ""}/${route.metadata.name}/rule/${ruleIndex}/match/${matchIndex}`;
+      const name = envoyRouteName(kind, route.metadata, { rule: ruleIndex, match: matchIndex });
       const shares = ruleProblems.length > 0 ? [] : pathShares(rule, match);
       const outcomes = shares.map((share) => ({
         share,

@@ -7,7 +7,7 @@
  */
 import type { DataPlane } from "../../model/data-plane.ts";
 import type { Desired, DesiredStatus, ObjectKey } from "../../model/desired.ts";
-import type { Acknowledgements, EnvoyConfig, Translation } from "../../model/envoy-config.ts";
+import type { Acknowledgements, EnvoyConfig, RefusedRoute, Translation } from "../../model/envoy-config.ts";
 import type { AdsServer } from "../../model/served.ts";
 import type { World } from "../../model/world.ts";
 import { LastGood } from "../last-good.ts";
@@ -19,6 +19,7 @@ export interface GatewayStatusInput {
   readonly desired: Desired;
   readonly translation: Translation;
   readonly acknowledgements: Acknowledgements;
+  readonly refusedRoutes: readonly RefusedRoute[];
 }
 
 /** What the data plane is made of. */
@@ -69,7 +70,8 @@ export class EnvoyDataPlane implements DataPlane {
     const translation = this.#translation;
     if (translation === undefined) return undefined;
     const acknowledgements = this.#adsServer.acknowledgements();
-    return this.#gatewayStatuses.run({ world, desired, translation, acknowledgements });
+    const refusedRoutes = this.#adsServer.refusedRoutes();
+    return this.#gatewayStatuses.run({ world, desired, translation, acknowledgements, refusedRoutes });
   }
 
   listening(): World["listening"] {

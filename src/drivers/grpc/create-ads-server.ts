@@ -53,7 +53,7 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
   const fleets = new Fleets();
   const callbacks: (() => void)[] = [];
   let merged: Merged = mergeReports([]);
-  let mergedText = { acknowledgements: "", listening: "" };
+  let mergedText = { acknowledgements: "", listening: "", refusedRoutes: "" };
   let timer: NodeJS.Timeout | undefined;
   let reporting: { readonly address: string; readonly sender: Reporting } | undefined;
 
@@ -64,17 +64,20 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
     const text = {
       acknowledgements: JSON.stringify([...next.acknowledgements]),
       listening: JSON.stringify([...next.listening].map(([pod, ports]) => [pod, [...ports]])),
+      refusedRoutes: JSON.stringify(next.refusedRoutes),
     };
     const isSame = {
       acknowledgements: text.acknowledgements === mergedText.acknowledgements,
       listening: text.listening === mergedText.listening,
+      refusedRoutes: text.refusedRoutes === mergedText.refusedRoutes,
     };
     mergedText = text;
     merged = {
       acknowledgements: isSame.acknowledgements ? merged.acknowledgements : next.acknowledgements,
       listening: isSame.listening ? merged.listening : next.listening,
+      refusedRoutes: isSame.refusedRoutes ? merged.refusedRoutes : next.refusedRoutes,
     };
-    if (isSame.acknowledgements && isSame.listening) return;
+    if (isSame.acknowledgements && isSame.listening && isSame.refusedRoutes) return;
     for (const callback of callbacks) callback();
   };
   const onChange = (): void => {
@@ -104,6 +107,7 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
     },
     acknowledgements: () => merged.acknowledgements,
     listening: () => merged.listening,
+    refusedRoutes: () => merged.refusedRoutes,
     onAcknowledged: (callback) => {
       callbacks.push(callback);
     },

@@ -5,7 +5,7 @@ import type { Report } from "../../serve/replica-report.ts";
 const schema = {
   type: "object",
   additionalProperties: false,
-  required: ["acknowledgements", "listening"],
+  required: ["acknowledgements", "listening", "refusedRoutes"],
   properties: {
     acknowledgements: {
       type: "array",
@@ -19,6 +19,21 @@ const schema = {
           generation: { type: "integer", minimum: 0 },
           programmed: { type: "integer", minimum: 0 },
           refused: { type: "string", maxLength: 2_048 },
+        },
+      },
+    },
+    refusedRoutes: {
+      type: "array",
+      maxItems: 20_000,
+      items: {
+        type: "object",
+        additionalProperties: false,
+        required: ["fleet", "kind", "key", "reason"],
+        properties: {
+          fleet: { type: "string", maxLength: 320 },
+          kind: { enum: ["HTTPRoute", "GRPCRoute"] },
+          key: { type: "string", maxLength: 512 },
+          reason: { type: "string", maxLength: 2_048 },
         },
       },
     },
