@@ -66,7 +66,7 @@ function refusedOf(
     if (said === undefined) continue;
     const [namespace = ""] = refused.key.split("/");
     const before = (world.home[kind].get(refused.key)?.status?.parents ?? []).flatMap(
-      ({ conditions }) => (conditions ?? []) as readonly Condition[],
+      ({ conditions }) => conditions as readonly Condition[],
     );
     result.set(
       refused.key,
