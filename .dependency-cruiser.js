@@ -18,8 +18,8 @@ export default {
     only("translate", "model", "api", "envoy"),
     only("serve", "model", "envoy"),
     only("drivers", "observe", "apply", "serve", "model", "api", "envoy"),
-    only("membership", "model", "api", "drivers"),
-    only("lab", "model", "api", "drivers", "membership"),
+    only("clusterset", "model", "api", "drivers"),
+    only("lab", "model", "api", "drivers", "clusterset"),
     {
       name: "no-circular",
       severity: "error",

@@ -4,7 +4,7 @@ import { eventually, must } from "../claim.ts";
 import { manifests } from "../environment.ts";
 import { applyExample, deleteExample } from "../example.ts";
 import { managedObjects } from "../objects.ts";
-import { readerLabel } from "../../src/membership/member-objects.ts";
+import { readerLabel } from "../../src/clusterset/member-objects.ts";
 
 const leavesNothing: Claim = {
   title: "kubectl delete -k deploy/ leaves nothing of mc-wan, and the CRDs of Gateway API and MCS untouched",

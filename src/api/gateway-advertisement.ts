@@ -10,7 +10,7 @@ import type {
 } from "./generated/gateway-advertisement.ts";
 import { schema } from "./generated/gateway-advertisement-schema.ts";
 
-export type { GatewayEndpoint } from "./generated/gateway-advertisement.ts";
+export type { GatewayEndpoint, PeerStatus } from "./generated/gateway-advertisement.ts";
 
 /** One pool of ingress gateways, as its cluster tells its peers. */
 export type GatewayAdvertisement = CustomObject<

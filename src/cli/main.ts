@@ -33,6 +33,12 @@ const commands: Readonly<
       (await import("./commands/membership.ts")).registerLeave(program);
     },
   ],
+  status: [
+    "Show the clusters, their peers, and what is wrong",
+    async (program) => {
+      (await import("./commands/status.ts")).registerStatus(program);
+    },
+  ],
   echo: [
     "Run the workload of examples and tests",
     async (program) => {

@@ -6,8 +6,8 @@
  *
  * Never writes to a cluster's other namespaces, never waits without a bound.
  */
-import { join } from "../membership/join.ts";
-import { openMembers } from "../membership/open-members.ts";
+import { join } from "../clusterset/join.ts";
+import { openMembers } from "../clusterset/open-members.ts";
 import { systemNamespace } from "../model/names.ts";
 import type { Kubectl } from "./kubectl.ts";
 

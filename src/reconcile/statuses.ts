@@ -7,7 +7,7 @@ import { objectKey, type DesiredObject, type DesiredStatus, type ObjectKey } fro
 import type { KindName } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import type { KeyedMemo } from "../model/memo.ts";
-import { ingressPool, labels, systemNamespace } from "../model/names.ts";
+import { labels } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -20,9 +20,10 @@ import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
 import { mcsConditions, portsSupported, rulesConditions } from "./import-status.ts";
-import { leftImports, staleExporters, staleProblems, unheardProblems } from "./peer-states.ts";
+import { leftImports, staleExporters } from "./peer-states.ts";
 import { policyConditions } from "./policy-status.ts";
-import { refusedExports, refusedProblems } from "./refused-objects.ts";
+import { poolStatus } from "./pool-status.ts";
+import { refusedExports } from "./refused-objects.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { affinityConditions, classified, notOurs, renamedWords } from "./status-words.ts";
 import type { PolicySet } from "./wan-policies.ts";
@@ -139,40 +140,8 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       }),
     );
   }
-  const advertisement = `${systemNamespace}/${ingressPool}`;
-  const pool = world.home.GatewayAdvertisement.get(advertisement);
-  if (pool !== undefined && isOurs(pool)) {
-    const accepted = {
-      status: "True",
-      reason: reasons.Accepted,
-      message:
-        input.other === undefined
-          ? "Peers can reach these gateways."
-          : "Every service has ingress gateways of its own: see the advertisement of its name.",
-    } as const;
-    const peersUsable = {
-      status: "True",
-      reason: reasons.Accepted,
-      message: "Peers are heard, what they advertise can be read, and their addresses can be used.",
-    } as const;
-    const allClassified = {
-      status: "True",
-      reason: reasons.Classified,
-      message: "Peers are told no port but each WANPolicy's own.",
-    } as const;
-    const unusable = [
-      ...unheardProblems(world.peers),
-      ...staleProblems(world.peers),
-      ...input.directoryProblems,
-      ...refusedProblems(world.peers),
-    ];
-    const { generation } = pool.metadata;
-    put("GatewayAdvertisement", advertisement, [
-      condition(types.Accepted, unless(input.ingress.unaddressed, accepted), generation),
-      condition(types.Classified, unless(input.ingress.closed, allClassified), generation),
-      condition(types.PeersUsable, unless(unusable, peersUsable), generation),
-    ]);
-  }
+  const pool = poolStatus(input);
+  if (pool !== undefined) statuses.set(objectKey(pool.kind, pool.key), pool);
   for (const status of input.other?.statuses ?? []) statuses.set(objectKey(status.kind, status.key), status);
   return statuses;
 }

@@ -71,6 +71,36 @@ export const schema: object = {
     "status": {
       "type": "object",
       "properties": {
+        "peers": {
+          "type": "array",
+          "maxItems": 1000,
+          "items": {
+            "type": "object",
+            "required": [
+              "cluster",
+              "state"
+            ],
+            "properties": {
+              "cluster": {
+                "type": "string",
+                "maxLength": 63
+              },
+              "state": {
+                "type": "string",
+                "enum": [
+                  "Synced",
+                  "Stale",
+                  "Unsynced",
+                  "Refused"
+                ]
+              },
+              "since": {
+                "type": "string",
+                "format": "date-time"
+              }
+            }
+          }
+        },
         "conditions": {
           "type": "array",
           "maxItems": 16,

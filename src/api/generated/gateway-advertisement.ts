@@ -40,13 +40,36 @@ export interface GatewayEndpoint {
   };
 }
 /**
- * What is wrong with the pool's addresses, if anything.
+ * What is wrong with the pool's addresses, if anything, and which peers are heard.
  */
 export interface GatewayAdvertisementStatus {
+  /**
+   * Only at the shared pool: the clusters that this one reads, and whether they are heard.
+   *
+   * @maxItems 1000
+   */
+  readonly peers?: readonly PeerStatus[];
   /**
    * What the controller observed, one entry per type.
    *
    * @maxItems 16
    */
   readonly conditions?: readonly Condition[];
+}
+/**
+ * One other cluster of the set.
+ */
+export interface PeerStatus {
+  /**
+   * Its id.
+   */
+  readonly cluster: string;
+  /**
+   * Synced: read and followed. Stale: not heard any more; what it last said holds. Unsynced: not heard since the controller started. Refused: its kubeconfig cannot be used.
+   */
+  readonly state: "Synced" | "Stale" | "Unsynced" | "Refused";
+  /**
+   * Since when it is stale.
+   */
+  readonly since?: string;
 }

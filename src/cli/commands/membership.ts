@@ -1,10 +1,10 @@
-/** `mcwan join` and `mcwan leave`: words in and words out; what they do is in src/membership. */
+/** `mcwan join` and `mcwan leave`: words in and words out; what they do is in src/clusterset. */
 import { InvalidArgumentError, Option, type Command } from "commander";
 import { stringify } from "yaml";
-import { join, type Step } from "../../membership/join.ts";
-import { leave, type Left } from "../../membership/leave.ts";
-import { wordsOf } from "../../membership/member-objects.ts";
-import { openMembers, type MemberChoice, type OpenMembers } from "../../membership/open-members.ts";
+import { join, type Step } from "../../clusterset/join.ts";
+import { leave, type Left } from "../../clusterset/leave.ts";
+import { nameOf } from "../../clusterset/findings.ts";
+import { openMembers, type MemberChoice, type OpenMembers } from "../../clusterset/open-members.ts";
 import { plainTable } from "./plain-table.ts";
 import { numberOption } from "./whole-number.ts";
 
@@ -114,7 +114,7 @@ async function run(
     const left = await work(open, { step: (step) => steps.push(step), signal: stop.signal });
     process.stdout.write(`${textOf(steps, left, options)}\n`);
     for (const { context, cluster, object } of left)
-      process.stderr.write(`mcwan: left at ${context} of ${cluster}: ${wordsOf(object)}\n`);
+      process.stderr.write(`mcwan: left at ${context} of ${cluster}: ${nameOf(object)}\n`);
     if (left.length > 0) {
       process.stderr.write(
         "mcwan: a controller takes these away: see that it runs (kubectl get deployment -n mc-wan-system mc-wan-controller), then leave again\n",
@@ -147,7 +147,7 @@ function textOf(steps: readonly Step[], left: readonly Left[], options: Options)
 function tableOf(steps: readonly Step[], dryRun: boolean): string {
   if (steps.length === 0) return "there was nothing to do";
   const table = plainTable(["CONTEXT", dryRun ? "WOULD" : "DONE", "OBJECT"]);
-  for (const { context, verb, object } of steps) table.push([context, verb, wordsOf(object)]);
+  for (const { context, verb, object } of steps) table.push([context, verb, nameOf(object)]);
   return table.toString();
 }
 

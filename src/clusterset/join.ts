@@ -11,6 +11,7 @@ import { UsageError } from "../model/errors.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { labels, systemNamespace } from "../model/names.ts";
+import { nameOf } from "./findings.ts";
 import type { Member } from "./member.ts";
 import {
   accountObjects,
@@ -19,7 +20,6 @@ import {
   peerSecret,
   peerSecretName,
   tokenName,
-  wordsOf,
 } from "./member-objects.ts";
 import type { MemberObject } from "./member-objects.ts";
 
@@ -145,7 +145,7 @@ async function credentialsOf(
     if (isDryRun) return { token: noToken, authority: member.endpoint.authority ?? "" };
     if (performance.now() > deadline)
       throw new UsageError(
-        `${member.context}: Kubernetes put no token into ${wordsOf({ kind: "Secret", metadata: token })} within ${tokenTimeoutMs / 1000} s: see that its kube-controller-manager runs, then join again`,
+        `${member.context}: Kubernetes put no token into ${nameOf({ kind: "Secret", metadata: token })} within ${tokenTimeoutMs / 1000} s: see that its kube-controller-manager runs, then join again`,
       );
     await sleep(100, undefined, { signal });
   }

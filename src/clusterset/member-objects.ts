@@ -125,14 +125,6 @@ export function peerSecret(
   });
 }
 
-/** How a person names an object: `Secret mc-wan-system/peer-east`. */
-export function wordsOf({
-  kind,
-  metadata: { namespace, name },
-}: Pick<KubeObject, "kind" | "metadata">): string {
-  return `${kind} ${namespace === undefined ? "" : `${namespace}/`}${name}`;
-}
-
 function core(
   kind: "ServiceAccount" | "Secret",
   fields: { readonly metadata: ObjectMeta; readonly [field: string]: unknown },

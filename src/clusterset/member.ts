@@ -14,8 +14,14 @@ export interface MemberApi {
   get(kind: KindInfo, ref: Ref): Promise<KubeObject | undefined>;
   list(
     kind: KindInfo,
-    options: { readonly namespace?: string; readonly labels?: string; readonly signal: AbortSignal },
-  ): Promise<{ readonly items: readonly unknown[] }>;
+    options: {
+      readonly namespace?: string;
+      readonly labels?: string;
+      readonly limit?: number;
+      readonly continue?: string;
+      readonly signal: AbortSignal;
+    },
+  ): Promise<{ readonly items: readonly unknown[]; readonly continue?: string }>;
   /** Server-side apply. */
   apply(kind: KindInfo, object: KubeObject): Promise<KubeObject>;
   /** That it is gone already is no failure. */

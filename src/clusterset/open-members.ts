@@ -22,31 +22,53 @@ export interface MemberChoice {
   readonly servers?: Readonly<Record<string, string>>;
 }
 
-/** Clusters, until {@link close}. */
+/** Clusters as we reach them, until {@link close}. */
+export interface Connections {
+  readonly clusters: readonly Reached[];
+  close(): Promise<void>;
+}
+
+/** One cluster of a kubeconfig. */
+export interface Reached {
+  readonly context: string;
+  readonly access: ClusterAccess;
+  readonly api: MemberApi;
+}
+
+/** Clusters that may join, until {@link close}. */
 export interface OpenMembers {
   readonly members: readonly Member[];
   close(): Promise<void>;
 }
 
-/** Connects to every cluster. @throws UsageError for what the person who called has to mend. */
-export async function openMembers(choice: MemberChoice): Promise<OpenMembers> {
-  const { contexts } = choice;
+/** Makes ready to ask each cluster; asks none. @throws UsageError for what the person who called has to mend. */
+export async function connect(
+  contexts: readonly string[],
+  kubeconfig: string | undefined,
+): Promise<Connections> {
   if (new Set(contexts).size < contexts.length)
     throw new UsageError("a context is named twice: name each cluster once");
-  if (contexts.length < 2) throw new UsageError("one cluster has no peers: name two contexts or more");
-  const clients: KubeClient[] = [];
-  const close = async (): Promise<void> => {
-    await Promise.all(clients.map((client) => client.close()));
+  const clusters = await Promise.all(
+    contexts.map(async (context) => {
+      const access = await accessTo(context, kubeconfig);
+      return { context, access, api: new KubeClient(access) };
+    }),
+  );
+  return {
+    clusters,
+    close: async () => {
+      await Promise.all(clusters.map(({ api }) => api.close()));
+    },
   };
+}
+
+/** Asks every cluster who it is. @throws UsageError for what the person who called has to mend. */
+export async function openMembers(choice: MemberChoice): Promise<OpenMembers> {
+  if (choice.contexts.length < 2) throw new UsageError("one cluster has no peers: name two contexts or more");
+  const connections = await connect(choice.contexts, choice.kubeconfig);
+  const close = (): Promise<void> => connections.close();
   try {
-    const members = await Promise.all(
-      contexts.map(async (context) => {
-        const access = await accessTo(context, choice.kubeconfig);
-        const client = new KubeClient(access);
-        clients.push(client);
-        return await memberOf({ context, access, api: client }, choice);
-      }),
-    );
+    const members = await Promise.all(connections.clusters.map((cluster) => memberOf(cluster, choice)));
     refuseSameIds(members);
     return { members, close };
   } catch (error) {
@@ -80,7 +102,8 @@ async function memberOf(
   return { context, id, api, endpoint: await endpointOf({ access, api, context }, servers?.[context]) };
 }
 
-async function clusterId(api: MemberApi): Promise<string | undefined> {
+/** The id that the cluster's ClusterProperty gives it. */
+export async function clusterId(api: MemberApi): Promise<string | undefined> {
   const property = await api.get(kinds.ClusterProperty, { name: clusterIdProperty });
   const { value } = (property?.["spec"] ?? {}) as { value?: unknown };
   return typeof value === "string" && value !== "" ? value : undefined;

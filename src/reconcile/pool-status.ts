@@ -1,0 +1,72 @@
+/**
+ * Status of the shared ingress pool's advertisement: whether peers can reach its gateways, and which peers are heard, the one
+ * place where a cluster tells that of all of them.
+ */
+import { reasons, types } from "../api/conditions.ts";
+import type { PeerStatus } from "../api/gateway-advertisement.ts";
+import type { DesiredStatus } from "../model/desired.ts";
+import { ingressPool, systemNamespace } from "../model/names.ts";
+import type { Peer } from "../model/world.ts";
+import { condition, unless } from "./conditions.ts";
+import { isOurs } from "./owners.ts";
+import { staleProblems, unheardProblems } from "./peer-states.ts";
+import { refusedProblems } from "./refused-objects.ts";
+import type { StatusInput } from "./statuses.ts";
+
+/** None while the advertisement doesn't stand. */
+export function poolStatus({
+  world,
+  other,
+  directoryProblems,
+  ingress,
+}: Pick<StatusInput, "world" | "other" | "directoryProblems" | "ingress">): DesiredStatus | undefined {
+  const key = `${systemNamespace}/${ingressPool}`;
+  const pool = world.home.GatewayAdvertisement.get(key);
+  if (pool === undefined || !isOurs(pool)) return undefined;
+  const accepted = {
+    status: "True",
+    reason: reasons.Accepted,
+    message:
+      other === undefined
+        ? "Peers can reach these gateways."
+        : "Every service has ingress gateways of its own: see the advertisement of its name.",
+  } as const;
+  const peersUsable = {
+    status: "True",
+    reason: reasons.Accepted,
+    message: "Peers are heard, what they advertise can be read, and their addresses can be used.",
+  } as const;
+  const allClassified = {
+    status: "True",
+    reason: reasons.Classified,
+    message: "Peers are told no port but each WANPolicy's own.",
+  } as const;
+  const unusable = [
+    ...unheardProblems(world.peers),
+    ...staleProblems(world.peers),
+    ...directoryProblems,
+    ...refusedProblems(world.peers),
+  ];
+  const { generation } = pool.metadata;
+  const conditions = [
+    condition(types.Accepted, unless(ingress.unaddressed, accepted), generation),
+    condition(types.Classified, unless(ingress.closed, allClassified), generation),
+    condition(types.PeersUsable, unless(unusable, peersUsable), generation),
+  ];
+  return {
+    kind: "GatewayAdvertisement",
+    key,
+    form: "Conditions",
+    conditions,
+    fields: { peers: world.peers.map(peerStatus) },
+  };
+}
+
+/** Why a peer is not heard stands in the condition: here is only what changes seldom. */
+function peerStatus({ id, state, staleSinceMs }: Peer): PeerStatus {
+  return {
+    cluster: id,
+    state,
+    ...(state === "Stale" && staleSinceMs !== undefined && { since: new Date(staleSinceMs).toISOString() }),
+  };
+}
