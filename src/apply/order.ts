@@ -5,7 +5,6 @@
 import type { KindName } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { dummyNamespace } from "../model/names.ts";
-import type { PlannedWrite } from "./planner.ts";
 
 /** Peers wait for what is advertised, clients for the address of a shadow Service and for what stands behind it. */
 const awaited: readonly KindName[] = [
@@ -23,13 +22,20 @@ export function isUrgent(kind: KindName, object: KubeObject): boolean {
   return rankOf(kind, object) < awaited.length;
 }
 
+/** What is looked at of a write. */
+type Ordered =
+  | { readonly type: "Status" }
+  | { readonly type: "Object"; readonly kind: KindName; readonly change: { readonly object: KubeObject } };
+
 /** The writes, first those that should begin first. */
-export function inOrder(writes: ReadonlyMap<string, PlannedWrite>): ReadonlyMap<string, PlannedWrite> {
+export function inOrder<Write extends Ordered>(
+  writes: ReadonlyMap<string, Write>,
+): ReadonlyMap<string, Write> {
   if (writes.size < 2) return writes;
   return new Map([...writes].sort(([, a], [, b]) => rankOfWrite(a) - rankOfWrite(b)));
 }
 
-function rankOfWrite(write: PlannedWrite): number {
+function rankOfWrite(write: Ordered): number {
   if (write.type === "Status") return awaited.length + later.length + 1;
   return rankOf(write.kind, write.change.object);
 }

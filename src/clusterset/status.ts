@@ -20,7 +20,7 @@ export interface Share {
 }
 
 /** A cluster that another reads. */
-export interface PeerReport {
+interface PeerReport {
   readonly cluster: string;
   /** `Unknown`: there is a Secret, and the controller has not told of it. */
   readonly state: "Synced" | "Stale" | "Unsynced" | "Refused" | "Unknown";
@@ -29,7 +29,7 @@ export interface PeerReport {
 }
 
 /** Something that is not as it should be, and how to look closer. */
-export interface Problem extends Finding {
+interface Problem extends Finding {
   readonly next: string;
 }
 

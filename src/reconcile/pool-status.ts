@@ -6,20 +6,28 @@ import { reasons, types } from "../api/conditions.ts";
 import type { PeerStatus } from "../api/gateway-advertisement.ts";
 import type { DesiredStatus } from "../model/desired.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
-import type { Peer } from "../model/world.ts";
+import type { Problem } from "../model/problem.ts";
+import type { Peer, World } from "../model/world.ts";
 import { condition, unless } from "./conditions.ts";
+import type { OtherCarrier } from "./data-plane.ts";
 import { isOurs } from "./owners.ts";
 import { staleProblems, unheardProblems } from "./peer-states.ts";
 import { refusedProblems } from "./refused-objects.ts";
-import type { StatusInput } from "./statuses.ts";
+
+/** What it is made of. */
+export interface PoolStatusInput {
+  readonly world: World;
+  /** Set where another implementation carries the traffic. */
+  readonly other: OtherCarrier | undefined;
+  /** What is wrong with gateways' addresses that peers advertise. */
+  readonly directoryProblems: readonly Problem[];
+  /** Why peers are not told of our own gateways: for lack of an address, and of ports of policies. */
+  readonly ingress: { readonly unaddressed: readonly Problem[]; readonly closed: readonly Problem[] };
+}
 
 /** None while the advertisement doesn't stand. */
-export function poolStatus({
-  world,
-  other,
-  directoryProblems,
-  ingress,
-}: Pick<StatusInput, "world" | "other" | "directoryProblems" | "ingress">): DesiredStatus | undefined {
+export function poolStatus(input: PoolStatusInput): DesiredStatus | undefined {
+  const { world, other, directoryProblems, ingress } = input;
   const key = `${systemNamespace}/${ingressPool}`;
   const pool = world.home.GatewayAdvertisement.get(key);
   if (pool === undefined || !isOurs(pool)) return undefined;

@@ -9,10 +9,9 @@ import type { Condition } from "../model/kube-object.ts";
 import type { KeyedMemo } from "../model/memo.ts";
 import { labels } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
-import { messageOf, type Problem } from "../model/problem.ts";
+import { messageOf } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
-import type { OtherCarrier } from "./data-plane.ts";
 import type { HomeExport } from "./exports.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { home } from "./gateway-directory.ts";
@@ -22,27 +21,20 @@ import { isOurs } from "./owners.ts";
 import { mcsConditions, portsSupported, rulesConditions } from "./import-status.ts";
 import { leftImports, staleExporters } from "./peer-states.ts";
 import { policyConditions } from "./policy-status.ts";
-import { poolStatus } from "./pool-status.ts";
+import { poolStatus, type PoolStatusInput } from "./pool-status.ts";
 import { refusedExports } from "./refused-objects.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { affinityConditions, classified, notOurs, renamedWords } from "./status-words.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
 /** What statuses are made of. */
-export interface StatusInput {
-  readonly world: World;
+export interface StatusInput extends PoolStatusInput {
   readonly policies: PolicySet;
   readonly exports: ReadonlyMap<string, HomeExport>;
   readonly gathered: Gathered;
   readonly sides: ReadonlyMap<string, ImportSide>;
   /** Objects that are somebody else's, by the service that asked for them. */
   readonly taken: ReadonlyMap<string, readonly string[]>;
-  /** What is wrong with gateways' addresses that peers advertise. */
-  readonly directoryProblems: readonly Problem[];
-  /** Why peers are not told of our own gateways: for lack of an address, and of ports of policies. */
-  readonly ingress: { readonly unaddressed: readonly Problem[]; readonly closed: readonly Problem[] };
-  /** Set where another implementation carries the traffic. */
-  readonly other: OtherCarrier | undefined;
   /** Remembers statuses from pass to pass. */
   readonly memo: KeyedMemo<DesiredStatus>;
 }
