@@ -1,4 +1,7 @@
 import { expect } from "chai";
+import { toBinary } from "@bufbuild/protobuf";
+import { encodeResponse } from "../drivers/grpc/discovery-messages.ts";
+import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { xdsType } from "../model/xds-types.ts";
 import { departedMs, Fleets } from "./fleets.ts";
 import type { EnvoyStream } from "./fleets.ts";
@@ -56,6 +59,38 @@ describe("fleets", () => {
     expect(fleets.publish(envoyConfigOf(small), 1)).to.deep.equal({ changed: 0 });
     client.settle(1);
     expect(client.received.length).to.equal(before);
+  });
+
+  it("push one resource for one endpoint that changes among a thousand services, at its size and 300 bytes", () => {
+    const clusters = Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, index) => [`s${index}`, 1000 + index]),
+    );
+    const names = Object.keys(clusters);
+    const hosts = Object.fromEntries(names.map((name) => [name, name]));
+    const many: SmallConfig = { ...small, clusters, tables: { table: hosts } };
+    const fleets = new Fleets();
+    fleets.publish(envoyConfigOf(many), 0);
+    const inbox: StreamResponse[] = [];
+    const stream = fleets.open("pod-1", fleetName, (responses) => inbox.push(...responses));
+    const wanted = new Map<SnapshotType, string[]>([
+      [xdsType.cluster, []],
+      [xdsType.clusterLoadAssignment, names],
+      [xdsType.listener, []],
+      [xdsType.routeConfiguration, ["table"]],
+    ]);
+    for (const [type, subscribe] of wanted) fleets.request(stream, { ...empty, type, subscribe }, 0);
+    for (let response = inbox.shift(); response !== undefined; response = inbox.shift())
+      fleets.request(stream, { ...empty, type: response.type, nonce: response.nonce }, 0);
+
+    const { changed } = fleets.publish(envoyConfigOf({ ...many, clusters: { ...clusters, s7: 9 } }), 1);
+    expect(changed).to.equal(1);
+    expect(inbox.map(({ resources }) => resources.map(({ name }) => name))).to.deep.equal([["s7"]]);
+    const [pushed] = inbox;
+    const endpoints = envoyConfigOf({ clusters: { s7: 9 } })
+      .fleets.get(fleetName)
+      ?.endpoints.get("s7");
+    const size = toBinary(ClusterLoadAssignmentSchema, endpoints!).length;
+    expect(encodeResponse(pushed!).length).to.be.at.most(size + 300);
   });
 
   it("call a new generation programmed where no byte had to change", () => {

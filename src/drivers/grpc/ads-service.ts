@@ -44,6 +44,11 @@ export interface AdsService {
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
+/** How many names of one type a stream may ask for: several times what any fleet holds. */
+const maxNames = 100_000;
+/** Longest node.id and node.cluster: `<namespace>.<gateway>` and Pod names are shorter. */
+const maxIdLength = 512;
+
 /** Makes the service; a server has to be given its handler. */
 export function createAdsService(options: AdsServiceOptions): AdsService {
   const calls = new Set<Call>();
@@ -74,9 +79,9 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
     countStreams(options, fleet);
     onChange();
   };
-  const refuse = (details: string): void => {
+  const refuse = (details: string, code = status.INVALID_ARGUMENT): void => {
     close();
-    call.emit("error", { code: status.INVALID_ARGUMENT, details, metadata: new Metadata() });
+    call.emit("error", { code, details, metadata: new Metadata() });
   };
   call.on("data", (bytes: Buffer) => {
     if (isOver) return;
@@ -88,7 +93,7 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
     if (stream === undefined) {
       // Only the first request of a stream is sure to name its node (X12).
       const { id = "", cluster = "" } = message.node ?? {};
-      if (id === "" || cluster === "") {
+      if (id === "" || cluster === "" || id.length > maxIdLength || cluster.length > maxIdLength) {
         refuse("The first request must name node.id and node.cluster.");
         return;
       }
@@ -99,6 +104,10 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
     const request = streamRequestOf(message);
     // Types that mc-wan doesn't serve are never answered, as the protocol allows.
     if (request === undefined) return;
+    if (stream.state.types[request.type].names.size + request.subscribe.length > maxNames) {
+      refuse(`More than ${maxNames} names of one type.`, status.RESOURCE_EXHAUSTED);
+      return;
+    }
     fleets.request(stream, request, nowMs());
     if (request.nonce !== "") noteAnswer(request, log, options.metrics);
     // A client that comes back says with its first requests what it holds.
