@@ -8,7 +8,7 @@ export const gateway = "bench";
 export const listenerPort = 8888;
 /** Where every endpoint is: the one backend of the arena. */
 export const backend = { address: "198.18.0.9", port: 9080 };
-export const servicePort = 8080;
+const servicePort = 8080;
 
 /** A Service and its EndpointSlice: no controller of Kubernetes runs that would write it. */
 export function serviceObjects(name: string): KubeObject[] {

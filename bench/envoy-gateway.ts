@@ -37,7 +37,7 @@ export async function envoyGateway(context: BenchContext): Promise<Measurement[]
 }
 
 /** One for each contender, and one that compares them: the first is mc-wan. */
-export function measurementsOf(
+function measurementsOf(
   legs: readonly Leg[],
   sizes: Pick<ContestTask, "routes" | "probes" | "swaps">,
 ): Measurement[] {

@@ -33,7 +33,7 @@ interface RouteUnit {
 type Resolved = readonly (ClusterSpec | Problem)[];
 
 /** All that one pass finds out about a route. */
-export interface RouteStep {
+interface RouteStep {
   readonly unit: RouteUnit;
   readonly resolved: Resolved;
   readonly judged: readonly JudgedRoute[];
