@@ -17,7 +17,7 @@ import type { FindTargets } from "./spread-backends.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
 /** An import with its WAN backends, by the names of its dummies. */
-export type ImportWithBackends = readonly [
+type ImportWithBackends = readonly [
   Import,
   { readonly wanBackends: readonly (readonly [string, WanBackend])[] },
 ];
@@ -35,7 +35,7 @@ export interface SpreadInput {
 /** The spreading of one pass. */
 export interface PassSpread {
   /** For the routes of an import, which may name dummies of its whole namespace. The same function while nothing changed. */
-  readonly finder: (imported: Import, neighbours: readonly ImportWithBackends[]) => FindTargets;
+  readonly finder: (imported: Import) => FindTargets;
   /** What the routes of these sides need beside the dummies for all clusters. */
   readonly contributions: (sides: ReadonlyMap<string, ImportSide>) => Contribution[];
 }
@@ -51,8 +51,12 @@ export class ClusterSpread {
       input.world,
       input.imports.map(([imported]) => imported),
     );
+    const byNamespace = Map.groupBy(input.imports, ([{ service }]) => service.namespace);
     return {
-      finder: (imported, neighbours) => this.#finder(imported, { input, names, neighbours }),
+      finder: (imported) => {
+        const neighbours = byNamespace.get(imported.service.namespace) ?? [];
+        return this.#finder(imported, { input, names, neighbours });
+      },
       contributions: (sides) => this.#contributions(sides, { input, names }),
     };
   }
@@ -68,26 +72,23 @@ export class ClusterSpread {
     const { input, names, neighbours } = parts;
     // Without rules only the import's own dummy is named.
     const seen = rules === undefined ? neighbours.filter(([imported]) => imported.key === key) : neighbours;
-    const counts = seen.map(([{ service }]) => input.other.homeBackends(service));
-    const dependencies = seen.flatMap(([, { wanBackends }], index) => [
-      wanBackends,
-      counts[index]?.ready,
-      counts[index]?.total,
-    ]);
+    const counted = seen.map(
+      ([{ service }, { wanBackends }]) => [wanBackends, input.other.homeBackends(service)] as const,
+    );
+    const dependencies = counted.flatMap(([wanBackends, { ready, total }]) => [wanBackends, ready, total]);
     return this.#finders.get(key, [names, input.policies, ...dependencies], () => {
-      const known = new Map(
-        seen.flatMap(([, { wanBackends }], index) =>
-          wanBackends.map(([dummy, backend]) => [dummy, { backend, counts: counts[index] }] as const),
-        ),
-      );
-      return (dummy, servicePort) => {
-        const { backend, counts: homeBackends } = known.get(dummy) ?? {};
-        const policyPort = input.policies.accepted.get(backend?.policy ?? "")?.spec.port;
-        const ofClusters = names.get(dummy);
-        if (backend === undefined || homeBackends === undefined) return undefined;
-        if (policyPort === undefined || ofClusters === undefined) return undefined;
-        return targetsOf(backend, ofClusters, { servicePort, policyPort, homeBackends });
-      };
+      const known = new Map<string, (servicePort: number) => ReturnType<FindTargets>>();
+      for (const [wanBackends, homeBackends] of counted) {
+        for (const [dummy, backend] of wanBackends) {
+          const policyPort = input.policies.accepted.get(backend.policy)?.spec.port;
+          const ofClusters = names.get(dummy);
+          if (policyPort === undefined || ofClusters === undefined) continue;
+          known.set(dummy, (servicePort) =>
+            targetsOf(backend, ofClusters, { servicePort, policyPort, homeBackends }),
+          );
+        }
+      }
+      return (dummy, servicePort) => known.get(dummy)?.(servicePort);
     });
   }
 

@@ -67,26 +67,20 @@ export class Materialiser {
     const directory = this.#directory(world, pass, ownAddresses);
     const placeOf = pass.dataPlane.egress(imports);
     const { gatewayClassName } = pass.dataPlane;
-    const places = new Map(imports.map((imported) => [imported.key, placeOf(imported)]));
+    const placed = imports.map((imported) => [imported, placeOf(imported)] as const);
     const byNamespace = Map.groupBy(imports, ({ service }) => service.namespace);
     const staleClusters = new Set(world.peers.filter(({ state }) => state === "Stale").map(({ id }) => id));
-    const dummySides = imports.map(
-      (imported) =>
-        [
-          imported,
-          this.#dummySide(imported, pass, { directory, note: places.get(imported.key)?.note ?? {} }),
-        ] as const,
+    const dummySides = placed.map(
+      ([imported, { note }]) => [imported, this.#dummySide(imported, pass, { directory, note })] as const,
     );
-    const ofNamespace = Map.groupBy(dummySides, ([{ service }]) => service.namespace);
     const { policies, owner } = pass;
     const { other } = pass.dataPlane;
     const spread =
       other && this.#spread.pass({ world, other, imports: dummySides, policies, directory, owner });
     const sides = new Map<string, ImportSide>();
-    for (const imported of imports) {
+    for (const [imported, egress] of placed) {
       const { key } = imported;
-      const findTargets = spread?.finder(imported, ofNamespace.get(imported.service.namespace) ?? []);
-      const egress = places.get(key) ?? placeOf(imported);
+      const findTargets = spread?.finder(imported);
       const referable = this.#referableFor(imported, {
         pass,
         neighbours: byNamespace.get(imported.service.namespace) ?? [],

@@ -75,10 +75,11 @@ export function otherGateway(input: OtherGatewayInput): OtherGateway {
   const standing = input.home.Gateway.get(input.key);
   const isMade =
     standing !== undefined && isOurs(standing) && standing.spec.gatewayClassName === input.gatewayClassName;
-  const [serviceKey, service] = (isMade ? input.services.get(input.key) : undefined) ?? [];
+  const [serviceKey = "", service] = (isMade ? input.services.get(input.key) : undefined) ?? [];
   // What is open to the outside is not used: it is told instead.
-  const isInternal = service !== undefined && (service.spec?.type ?? "ClusterIP") === "ClusterIP";
-  const slices = isInternal ? (input.slices.get(serviceKey ?? "") ?? []) : [];
+  const type = service?.spec?.type ?? "ClusterIP";
+  const isInternal = type === "ClusterIP";
+  const slices = isInternal ? (input.slices.get(serviceKey) ?? []) : [];
   const listener = (name: string, port: number): OtherListener => ({
     ...placeOf(service, slices, port),
     state: isMade ? stateOf(standing, name) : "Unknown",
@@ -100,7 +101,7 @@ export function otherGateway(input: OtherGatewayInput): OtherGateway {
         return [
           {
             reason: reasons.NotInternal,
-            message: `Service ${serviceKey ?? ""} of ${what} is of type ${service.spec?.type ?? ""}, not ClusterIP, and may be reached from outside: it is not used. See what ${who} was told.`,
+            message: `Service ${serviceKey} of ${what} is of type ${type}, not ClusterIP, and may be reached from outside: it is not used. See what ${who} was told.`,
           },
         ];
       return listeners.flatMap(({ name, port }): Problem[] => {
@@ -117,7 +118,7 @@ export function otherGateway(input: OtherGatewayInput): OtherGateway {
           : [
               {
                 reason: reasons.AddressNotAssigned,
-                message: `Service ${serviceKey ?? ""} of ${what} has no ready Pod at port ${port}.`,
+                message: `Service ${serviceKey} of ${what} has no ready Pod at port ${port}.`,
               },
             ];
       });
