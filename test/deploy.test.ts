@@ -36,6 +36,7 @@ const withStatus: readonly KindName[] = [
   "GatewayClass",
   "Gateway",
   "HTTPRoute",
+  "ListenerSet",
   "GRPCRoute",
   "TLSRoute",
   "BackendTLSPolicy",

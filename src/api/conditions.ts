@@ -198,6 +198,10 @@ export const reasons = {
   // Gateway API: BackendTLSPolicy.
   Conflicted: "Conflicted",
   TargetNotFound: "TargetNotFound",
+  // Gateway API: ListenerSets.
+  NotAllowed: "NotAllowed",
+  ParentNotAccepted: "ParentNotAccepted",
+  ParentNotProgrammed: "ParentNotProgrammed",
   InvalidRouteKinds: "InvalidRouteKinds",
   // Gateway API: routes.
   /** Every listener that the route could attach to is refused. */

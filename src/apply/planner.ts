@@ -97,6 +97,7 @@ const ofStatus = "status of ";
 const statusKinds = [
   "GatewayClass",
   "Gateway",
+  "ListenerSet",
   "ServiceExport",
   "McsServiceImport",
   "WANPolicy",

@@ -71,8 +71,17 @@ export interface ServedGateway {
   readonly refusal?: Problem;
   /** Why it is not programmed: an address that it asks for can't be had. */
   readonly addressProblem?: Problem;
+  /** Users' Gateways: their ListenerSets, in the order of precedence. */
+  readonly listenerSets?: readonly ServedListenerSet[];
   /** Only for Gateways that reconcile made: never decided by a label. */
   readonly pooled?: PooledGateway;
+}
+
+/** A ListenerSet whose parent is a Gateway that we serve. */
+export interface ServedListenerSet {
+  readonly set: ObjectTypes["ListenerSet"];
+  /** Whether the Gateway lets its namespace add listeners. */
+  readonly isAllowed: boolean;
 }
 
 /** How a generated Gateway shares the Envoys of a pool. */

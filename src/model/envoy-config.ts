@@ -56,6 +56,8 @@ export interface EnvoyConfig {
 export interface Verdicts {
   /** By `namespace/name` of the Gateway. */
   readonly gateways: ReadonlyMap<string, GatewayVerdict>;
+  /** By `namespace/name` of the ListenerSet, of Gateways that we serve. */
+  readonly listenerSets: ReadonlyMap<string, ListenerSetVerdict>;
   /** By `namespace/name` of the HTTPRoute, then one per parentRef of a Gateway that we serve. */
   readonly httpRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
   /** The same of GRPCRoutes, and of TLSRoutes. */
@@ -66,6 +68,16 @@ export interface Verdicts {
 export interface GatewayVerdict {
   /** Conditions without Programmed, which needs an Envoy's word. */
   readonly conditions: readonly Condition[];
+  readonly listeners: readonly ListenerVerdict[];
+  /** How many ListenerSets are accepted; left out where none asks. */
+  readonly attachedListenerSets?: number;
+}
+
+export interface ListenerSetVerdict {
+  /** `namespace/name`. */
+  readonly gateway: string;
+  /** Accepted; Programmed is added later. */
+  readonly accepted: Condition;
   readonly listeners: readonly ListenerVerdict[];
 }
 

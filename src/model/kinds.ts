@@ -10,6 +10,7 @@ import type { IGatewayClass } from "@kubernetes-models/gateway-api/gateway.netwo
 import type { IGRPCRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute";
 import type { IHTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import type { ITLSRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute";
+import type { IListenerSet } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ListenerSet";
 import type { IReferenceGrant } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant";
 import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
 import type { IEndpointSlice } from "kubernetes-models/discovery.k8s.io/v1/EndpointSlice";
@@ -77,6 +78,7 @@ export const kinds = {
   ),
   GatewayClass: of(gatewayApi, "GatewayClass", inCluster("gatewayclasses")),
   Gateway: of(gatewayApi, "Gateway", inNamespace("gateways")),
+  ListenerSet: of(gatewayApi, "ListenerSet", inNamespace("listenersets")),
   HTTPRoute: of(gatewayApi, "HTTPRoute", inNamespace("httproutes")),
   GRPCRoute: of(gatewayApi, "GRPCRoute", inNamespace("grpcroutes")),
   TLSRoute: of(gatewayApi, "TLSRoute", inNamespace("tlsroutes")),
@@ -130,6 +132,7 @@ export interface ObjectTypes {
   CustomResourceDefinition: { apiVersion: string; kind: string; metadata: ObjectMeta };
   GatewayClass: Kube<IGatewayClass>;
   Gateway: Kube<IGateway>;
+  ListenerSet: Kube<IListenerSet>;
   HTTPRoute: Kube<IHTTPRoute>;
   GRPCRoute: Kube<IGRPCRoute>;
   TLSRoute: Kube<ITLSRoute>;

@@ -38,6 +38,7 @@ export const homeKinds = [
   "CustomResourceDefinition",
   "GatewayClass",
   "Gateway",
+  "ListenerSet",
   "HTTPRoute",
   "GRPCRoute",
   "TLSRoute",

@@ -29,6 +29,7 @@ const optionalKinds: ReadonlySet<HomeKind> = new Set([
   "ClusterProperty",
   "ServiceCIDR",
   "GRPCRoute",
+  "ListenerSet",
   "TLSRoute",
   "BackendTLSPolicy",
   "EnvoyProxy",

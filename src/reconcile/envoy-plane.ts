@@ -18,6 +18,7 @@ import { gatewayAdvertisement, readyPods, zonesOf, type GatewayPod } from "./gat
 import type { Import } from "./import-side.ts";
 import { ingressService } from "./ingress-service.ts";
 import { advertise } from "./ingress-sites.ts";
+import { listenerSetsByGateway } from "./listener-sets.ts";
 import { isOurs } from "./owners.ts";
 import { sliceName } from "./proxy-slices.ts";
 
@@ -71,18 +72,21 @@ export class EnvoyPlane implements DataPlaneInReconcile {
   }
 
   #usersGateways(world: World, owner: OwnerReference | undefined): Contribution {
+    const listenerSets = listenerSetsByGateway(world);
     const gateways: ServedGateway[] = [];
     const objects: DesiredObject[] = [];
     for (const [key, gateway] of [...world.home.Gateway].sort(([a], [b]) => compare(a, b))) {
       if (!isUsersGateway(gateway)) continue;
-      const { served, addressServices } = servedGateway(gateway, world);
+      const sets = listenerSets.get(key) ?? [];
+      const { served, addressServices } = servedGateway(gateway, sets, world);
       const { addresses, refusal, addressProblem } = served;
       const found = JSON.stringify([addresses, refusal, addressProblem]);
-      gateways.push(this.#once(`served ${key}`, [gateway, found], () => served));
+      const ofSets = sets.flatMap(({ set, isAllowed }) => [set, isAllowed]);
+      gateways.push(this.#once(`served ${key}`, [gateway, found, ...ofSets], () => served));
       const names = addressServices.map(({ name }) => name).join();
       objects.push(
-        ...this.#once(`fleet ${key}`, [gateway, names, world.settings, owner], () =>
-          fleetObjects({ ...fleetOf(gateway), addressServices, owner }, world.settings),
+        ...this.#once(`fleet ${key}`, [gateway, ...ofSets, names, world.settings, owner], () =>
+          fleetObjects({ ...fleetOf(gateway, sets), addressServices, owner }, world.settings),
         ),
       );
     }

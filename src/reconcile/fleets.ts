@@ -3,7 +3,7 @@
  * Gateways that mc-wan makes, and one fleet for each Gateway of a user.
  */
 import { reasons } from "../api/conditions.ts";
-import type { DesiredObject, FleetName, ServedGateway } from "../model/desired.ts";
+import type { DesiredObject, FleetName, ServedGateway, ServedListenerSet } from "../model/desired.ts";
 import type { ObjectMeta, OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
@@ -82,11 +82,16 @@ function withoutOurs(words: Readonly<Record<string, string>> = {}): Record<strin
 }
 
 /** The fleet of a user's Gateway. ClusterIP unless the Gateway's annotation asks for more. */
-export function fleetOf(gateway: ObjectTypes["Gateway"]): Omit<Fleet, "owner" | "addressServices"> {
+export function fleetOf(
+  gateway: ObjectTypes["Gateway"],
+  listenerSets: readonly ServedListenerSet[],
+): Omit<Fleet, "owner" | "addressServices"> {
   const { name, namespace = "" } = gateway.metadata;
   const asked = gateway.metadata.annotations?.[annotations.serviceType];
   const { infrastructure } = gateway.spec;
-  const numbers = [...new Set(gateway.spec.listeners.map(({ port }) => port))].sort((a, b) => a - b);
+  const listeners = listenerSets.flatMap(({ set, isAllowed }) => (isAllowed ? set.spec.listeners : []));
+  const asks = [...gateway.spec.listeners, ...listeners];
+  const numbers = [...new Set(asks.map(({ port }) => port))].sort((a, b) => a - b);
   return {
     name: fleetName(namespace, name),
     namespace,
@@ -101,9 +106,10 @@ export function fleetOf(gateway: ObjectTypes["Gateway"]): Omit<Fleet, "owner" | 
 /** A user's Gateway, with the addresses at which its fleet is reached. */
 export function servedGateway(
   gateway: ObjectTypes["Gateway"],
+  listenerSets: readonly ServedListenerSet[],
   world: World,
 ): { readonly served: ServedGateway; readonly addressServices: readonly AddressService[] } {
-  const fleet = fleetOf(gateway);
+  const fleet = fleetOf(gateway, listenerSets);
   const { services, addresses, refusal, problem } = gatewayAddresses(gateway, fleet, world);
   const refused = parametersProblem(gateway.spec.infrastructure?.parametersRef) ?? refusal;
   const served = {
@@ -112,6 +118,7 @@ export function servedGateway(
     addresses,
     ...(refused === undefined ? {} : { refusal: refused }),
     ...(problem === undefined ? {} : { addressProblem: problem }),
+    ...(listenerSets.length === 0 ? {} : { listenerSets }),
   };
   return { served, addressServices: services };
 }

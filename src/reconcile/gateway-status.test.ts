@@ -81,6 +81,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
         httpRoutes: new Map([["n/r", [routeVerdict]]]),
         grpcRoutes: new Map(),
         tlsRoutes: new Map(),
+        listenerSets: new Map(),
       },
     },
     acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),

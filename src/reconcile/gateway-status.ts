@@ -1,5 +1,5 @@
 /**
- * Statuses of GatewayClass, Gateways and routes, and of L7 ServiceImports whose routes can't be carried out as written:
+ * Statuses of GatewayClass, Gateways, ListenerSets and routes, and of L7 ServiceImports whose routes can't be carried out as written:
  * what translation found out, and what Envoys have acknowledged.
  *
  * Programmed is true when an Envoy has acknowledged the generation, false only when one refused it or the generation is
@@ -30,6 +30,7 @@ import { sortedEntries } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
 import { parametersProblem } from "./fleets.ts";
+import { isTrue, listenerSetStatus, listenerStatuses, notAccepted, observed } from "./listener-status.ts";
 import { isOurs } from "./owners.ts";
 import { refusedExports, withRefusals } from "./refused-routes.ts";
 import { rulesStatuses } from "./rules-verdicts.ts";
@@ -84,6 +85,10 @@ export function gatewayStatuses({
       objectKey("Gateway", key),
       gatewayStatus(key, { served, standing, verdict, acknowledgement: acknowledgements.get(key) ?? {} }),
     );
+  }
+  for (const [key, verdict] of verdicts.listenerSets) {
+    const gateway = statuses.get(objectKey("Gateway", verdict.gateway));
+    statuses.set(objectKey("ListenerSet", key), listenerSetStatus(key, verdict, gateway));
   }
   for (const [key, parents] of verdicts.httpRoutes) {
     const standing = world.home.HTTPRoute.get(key);
@@ -195,44 +200,18 @@ function makeGatewayStatus(
       ...(served.addresses.length === 0
         ? {}
         : { addresses: served.addresses.map((value) => ({ type: "IPAddress", value })) }),
-      listeners: verdict.listeners.map(({ name, attachedRoutes, supportedKinds, isServed, conditions }) => ({
-        name,
-        attachedRoutes,
-        supportedKinds,
-        conditions: [
-          ...conditions.map((words) => observed(words, generation)),
-          condition(types.Programmed, programmedAt({ conditions, isServed }, said), generation),
-        ],
-      })),
+      listeners: listenerStatuses(verdict.listeners, said, generation),
+      ...(verdict.attachedListenerSets === undefined
+        ? {}
+        : { attachedListenerSets: verdict.attachedListenerSets }),
     },
   };
-}
-
-/** Programmed of a listener: as the Gateway's, if it can be served at all. */
-function programmedAt(
-  { conditions, isServed }: Pick<GatewayVerdict["listeners"][number], "conditions" | "isServed">,
-  ofGateway: Finding,
-): Finding {
-  if (!isTrue(conditions, types.Accepted)) return notAccepted;
-  return isServed ? ofGateway : notServed;
 }
 
 const noneServed: Finding = {
   status: "False",
   reason: reasons.Invalid,
   message: "None of its listeners can be served: see their conditions.",
-};
-
-const notServed: Finding = {
-  status: "False",
-  reason: reasons.Invalid,
-  message: "It has no certificate that can be used: see ResolvedRefs.",
-};
-
-const notAccepted: Finding = {
-  status: "False",
-  reason: reasons.Invalid,
-  message: "What is not accepted is not programmed: see the condition Accepted.",
 };
 
 function programmed(
@@ -278,12 +257,4 @@ function programmed(
         message:
           "No Envoy has acknowledged the configuration yet. If that stays, see the Pods of the gateway.",
       };
-}
-
-const isTrue = (conditions: readonly Condition[], type: string): boolean =>
-  conditions.some((known) => known.type === type && known.status === "True");
-
-/** A condition of translation with the generation that stands: translation sees what reconcile wants, which has none yet. */
-function observed({ type, status, reason, message }: Condition, generation: number | undefined): Condition {
-  return condition(type, { status, reason, message }, generation);
 }

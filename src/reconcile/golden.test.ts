@@ -54,7 +54,13 @@ function shown(desired: Desired, showPools: boolean): unknown {
       ),
     ),
     statuses: sorted(desired.statuses),
-    gateways: desired.gateways.map(({ gateway, ...rest }) => ({ gateway: keyOf(gateway.metadata), ...rest })),
+    gateways: desired.gateways.map(({ gateway, listenerSets, ...rest }) => ({
+      gateway: keyOf(gateway.metadata),
+      ...rest,
+      ...(listenerSets && {
+        listenerSets: listenerSets.map(({ set, isAllowed }) => ({ set: keyOf(set.metadata), isAllowed })),
+      }),
+    })),
     httpRoutes: [...desired.httpRoutes.keys()].sort(),
     referenceGrants: [...desired.referenceGrants.keys()].sort(),
     wanBackends: sorted(desired.wanBackends),

@@ -41,6 +41,7 @@ function told(
     gateways: new Map(),
     grpcRoutes: new Map(),
     tlsRoutes: new Map(),
+    listenerSets: new Map(),
     httpRoutes: new Map(httpRoutes),
   }).get("ServiceImport/secure/payment");
   return status?.form === "Conditions"
@@ -67,6 +68,7 @@ describe("what translation says of the routes of an L7 ServiceImport", () => {
       gateways: new Map(),
       grpcRoutes: new Map(),
       tlsRoutes: new Map(),
+      listenerSets: new Map(),
       httpRoutes: new Map([["secure/payment-clusterset", [partial]]]),
     }).get("ServiceImport/secure/payment");
     const rest = (status: typeof before): unknown =>

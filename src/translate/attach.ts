@@ -6,13 +6,14 @@
 import { reasons } from "../api/conditions.ts";
 import type { ServedGateway } from "../model/desired.ts";
 import type { AnyRouteKind, ObjectTypes } from "../model/kinds.ts";
-import { keyOf } from "../model/kube-object.ts";
+import { allowsNamespace } from "../model/label-selector.ts";
 import type { Problem } from "../model/problem.ts";
-import { gatewayGroup } from "./gateway-api.ts";
-import type { AnyRoute, GatewayListener, ParentRef } from "./gateway-api.ts";
+import type { AnyRoute, ParentRef } from "./gateway-api.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
 import { isAccepted } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
+import { parentKeysOf, parentOf } from "./parents.ts";
+import type { ParentKey } from "./parents.ts";
 
 /** A route at one listener. */
 export interface Attachment {
@@ -39,14 +40,8 @@ export interface Attached {
 
 /** A Gateway as routes see it. */
 export interface AttachTarget {
-  readonly served: Pick<ServedGateway, "gateway" | "pooled">;
+  readonly served: Pick<ServedGateway, "gateway" | "pooled" | "listenerSets">;
   readonly listeners: readonly JudgedListener[];
-}
-
-/** The key (`namespace/name`) of the Gateway that a parentRef of a route names; undefined if it names another kind. */
-export function parentGateway(parentRef: ParentRef, route: AnyRoute): string | undefined {
-  const { group = gatewayGroup, kind = "Gateway", namespace = route.metadata.namespace, name } = parentRef;
-  return group === gatewayGroup && kind === "Gateway" ? keyOf({ namespace, name }) : undefined;
 }
 
 /** Attaches a route, of the given namespace, to a Gateway that at least one of its parentRefs names. */
@@ -55,12 +50,13 @@ export function attach(
   target: AttachTarget,
   namespace: ObjectTypes["Namespace"] | undefined,
 ): Attached {
-  const key = keyOf(target.served.gateway.metadata);
+  const keys = new Set(parentKeysOf(target.served));
   const parents: ParentOutcome[] = [];
   const attached = new Map<JudgedListener, Attachment>();
   for (const parentRef of route.spec.parentRefs ?? []) {
-    if (parentGateway(parentRef, route) !== key) continue;
-    const found = attachParent({ kind, route }, { target, parentRef, namespace });
+    const parent = parentOf(parentRef, route);
+    if (parent === undefined || !keys.has(parent)) continue;
+    const found = attachParent({ kind, route }, { target, parent, parentRef, namespace });
     if ("reason" in found) {
       parents.push({ parentRef, listeners: [], problem: found });
       continue;
@@ -81,6 +77,7 @@ const noReadyListeners: Problem = {
 
 interface Parent {
   readonly target: AttachTarget;
+  readonly parent: ParentKey;
   readonly parentRef: ParentRef;
   /** The route's. */
   readonly namespace: ObjectTypes["Namespace"] | undefined;
@@ -88,11 +85,12 @@ interface Parent {
 
 function attachParent(
   { kind, route }: { readonly kind: AnyRouteKind; readonly route: AnyRoute },
-  { target, parentRef, namespace }: Parent,
+  { target, parent, parentRef, namespace }: Parent,
 ): readonly Attachment[] | Problem {
   const { served, listeners } = target;
   const named = listeners.filter(
-    ({ listener }) =>
+    ({ listener, owner }) =>
+      owner === parent &&
       (parentRef.sectionName ?? listener.name) === listener.name &&
       (parentRef.port ?? listener.port) === listener.port,
   );
@@ -100,17 +98,15 @@ function attachParent(
     return {
       reason: reasons.NoMatchingParent,
       message:
-        "The Gateway has no listener of that sectionName and port. Correct the parentRef, or add the listener.",
+        "The parent has no listener of that sectionName and port. Correct the parentRef, or add the listener.",
     };
   }
   const routeNamespace = route.metadata.namespace ?? "";
   const routeLabels = namespace?.metadata.labels ?? {};
-  const open = named.filter(({ listener, supportedKinds }) => {
-    const home = served.gateway.metadata.namespace ?? "";
-    return (
-      supportedKinds.some((one) => one.kind === kind) &&
-      allowsNamespace(listener, { isSame: routeNamespace === home, labels: routeLabels })
-    );
+  const open = named.filter(({ listener, namespace: home, supportedKinds }) => {
+    const { from = "Same", selector } = listener.allowedRoutes?.namespaces ?? {};
+    const asking = { isSame: routeNamespace === home, labels: routeLabels };
+    return supportedKinds.some((one) => one.kind === kind) && allowsNamespace({ from, selector }, asking);
   });
   if (open.length === 0) {
     // A listener of a protocol that we don't speak takes no routes: the listener says why.
@@ -137,51 +133,4 @@ function attachParent(
         ? "The route and the Gateway's listeners have no hostname in common. Change the hostnames of one of them."
         : "A generated Gateway carries only the names of its own service, and the route has none of them. Name one of these, or attach the route to a Gateway of your own.",
   };
-}
-
-interface RouteNamespace {
-  readonly isSame: boolean;
-  readonly labels: Readonly<Record<string, string>>;
-}
-
-function allowsNamespace(listener: GatewayListener, { isSame, labels }: RouteNamespace): boolean {
-  const { from = "Same", selector } = listener.allowedRoutes?.namespaces ?? {};
-  switch (from) {
-    case "All":
-      return true;
-    case "Same":
-      return isSame;
-    case "Selector":
-      return selector !== undefined && selects(selector, labels);
-    default:
-      return false;
-  }
-}
-
-type Selector = NonNullable<
-  NonNullable<NonNullable<GatewayListener["allowedRoutes"]>["namespaces"]>["selector"]
->;
-
-/** A label selector as Kubernetes defines it; an operator that is not known selects nothing. */
-function selects(selector: Selector, labels: Readonly<Record<string, string>>): boolean {
-  const has = (key: string): boolean => Object.hasOwn(labels, key);
-  const isOneOf = (key: string, values: readonly string[]): boolean =>
-    has(key) && values.includes(labels[key] ?? "");
-  return (
-    Object.entries(selector.matchLabels ?? {}).every(([key, value]) => isOneOf(key, [value])) &&
-    (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-      switch (operator) {
-        case "In":
-          return isOneOf(key, values);
-        case "NotIn":
-          return !isOneOf(key, values);
-        case "Exists":
-          return has(key);
-        case "DoesNotExist":
-          return !has(key);
-        default:
-          return false;
-      }
-    })
-  );
 }

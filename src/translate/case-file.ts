@@ -14,9 +14,9 @@ import { SecretSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { envoyRegistry } from "../envoy/registry.ts";
 import type { Desired, PooledGateway, ServedGateway, WanBackend } from "../model/desired.ts";
-import type { FleetConfig, Translation } from "../model/envoy-config.ts";
+import type { FleetConfig, ListenerVerdict, Translation } from "../model/envoy-config.ts";
 import { kinds } from "../model/kinds.ts";
-import type { KindName, ObjectTypes } from "../model/kinds.ts";
+import type { KindName } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
@@ -32,6 +32,8 @@ export interface CaseFile {
     readonly fleet: string;
     readonly pooled?: PooledGateway;
     readonly refusal?: Problem;
+    /** By `namespace/name`, in the order of precedence. */
+    readonly listenerSets?: readonly { readonly set: string; readonly isAllowed: boolean }[];
   }[];
   /** Keys of Secrets whose certificates have ended. */
   readonly expired?: readonly string[];
@@ -70,10 +72,13 @@ export function buildCase(file: CaseFile): Case {
     store.set(keyOf(object.metadata), keptOf(object));
   }
   const home = Object.fromEntries(stores) as unknown as World["home"];
-  const gateways = file.gateways.map(({ gateway, ...rest }): ServedGateway => {
-    const object: ObjectTypes["Gateway"] | undefined = home.Gateway.get(gateway);
-    if (object === undefined) throw new Error(`there is no Gateway ${gateway}`);
-    return { gateway: object, addresses: [], ...rest };
+  const gateways = file.gateways.map(({ gateway, listenerSets = [], ...rest }): ServedGateway => {
+    const sets = listenerSets.map(({ set, isAllowed }) => ({
+      set: named(home.ListenerSet, set),
+      isAllowed,
+    }));
+    const object = named(home.Gateway, gateway);
+    return { gateway: object, addresses: [], ...rest, ...(sets.length === 0 ? {} : { listenerSets: sets }) };
   });
   const settings = {
     envoyImage: "envoy",
@@ -113,6 +118,17 @@ function keptOf(object: KubeObject): KubeObject {
   return object.kind === "ConfigMap" ? authorityConfigMapOf(object) : object;
 }
 
+function shownListener({ isServed, ...listener }: ListenerVerdict): object {
+  // Said only where the conditions don't.
+  return { ...listener, ...(!isServed && listener.conditions[0]?.status === "True" && { isServed }) };
+}
+
+function named<T>(store: ReadonlyMap<string, T>, key: string): T {
+  const object = store.get(key);
+  if (object === undefined) throw new Error(`there is no object ${key}`);
+  return object;
+}
+
 /** The whole result as YAML; what is in an Any is shown, not its bytes. */
 export function printTranslation({ config, verdicts }: Translation): string {
   const fleets = mapValues(config.fleets, fleetJson);
@@ -121,12 +137,16 @@ export function printTranslation({ config, verdicts }: Translation): string {
     verdicts: {
       gateways: mapValues(verdicts.gateways, ({ listeners, ...verdict }) => ({
         ...verdict,
-        listeners: listeners.map(({ isServed, ...listener }) => ({
-          ...listener,
-          // Said only where the conditions don't.
-          ...(!isServed && listener.conditions[0]?.status === "True" && { isServed }),
-        })),
+        listeners: listeners.map(shownListener),
       })),
+      ...(verdicts.listenerSets.size === 0
+        ? {}
+        : {
+            listenerSets: mapValues(verdicts.listenerSets, ({ listeners, ...verdict }) => ({
+              ...verdict,
+              listeners: listeners.map(shownListener),
+            })),
+          }),
       httpRoutes: mapValues(verdicts.httpRoutes, same),
       ...(verdicts.tlsRoutes.size === 0 ? {} : { tlsRoutes: mapValues(verdicts.tlsRoutes, same) }),
       ...(verdicts.grpcRoutes.size === 0 ? {} : { grpcRoutes: mapValues(verdicts.grpcRoutes, same) }),

@@ -7,10 +7,12 @@
 import { reasons } from "../api/conditions.ts";
 import type { ServedGateway } from "../model/desired.ts";
 import { keyOf } from "../model/kube-object.ts";
+import type { ObjectMeta } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Authorities, Certificates, Material } from "./certificates.ts";
 import type { GatewayListener } from "./gateway-api.ts";
+import { listenerKey, parentKey } from "./parents.ts";
 
 /** TLS at one listener that terminates it. */
 export interface ListenerTls {
@@ -26,7 +28,7 @@ export interface ListenerTls {
 
 /** TLS of a whole Gateway. */
 export interface GatewayTls {
-  /** By listener name; listeners that terminate no TLS are not in it. */
+  /** By {@link listenerKey}; listeners that terminate no TLS are not in it. */
   readonly listeners: ReadonlyMap<string, ListenerTls>;
   /** What the Gateway shows to backends that speak TLS. */
   readonly client?: Material | Problem;
@@ -51,26 +53,31 @@ export class GatewaysTls {
     this.#memo.endPass();
   }
 
-  of({ gateway, pooled }: ServedGateway): GatewayTls {
-    const listeners = gateway.spec.listeners.filter(terminates);
+  of({ gateway, pooled, listenerSets = [] }: ServedGateway): GatewayTls {
+    const sets = listenerSets.filter(({ isAllowed }) => isAllowed).map(({ set }) => set);
+    const listeners = [
+      ...owned("Gateway", gateway.metadata, gateway.spec.listeners),
+      ...sets.flatMap(({ metadata, spec }) => owned("ListenerSet", metadata, spec.listeners)),
+    ];
     const client = gateway.spec.tls?.backend?.clientCertificateRef;
     if (pooled !== undefined || (listeners.length === 0 && client === undefined)) return none;
     const key = keyOf(gateway.metadata);
     const from = { fromKind: "Gateway", fromNamespace: gateway.metadata.namespace ?? "" };
-    const looked = listeners.map((listener) => {
+    const looked = listeners.map(({ listener, id, from: owner }) => {
       const pairs = (listener.tls?.certificateRefs ?? []).map((ref) =>
-        this.#certificates.keyPair(ref, from, reasons.InvalidCertificateRef),
+        this.#certificates.keyPair(ref, owner, reasons.InvalidCertificateRef),
       );
       const expired = pairs.filter((pair) => !("reason" in pair) && this.#certificates.isExpired(pair));
-      return { listener, pairs, expired, validation: this.#validation(gateway, listener.port) };
+      return { id, listener, pairs, expired, validation: this.#validation(gateway, listener.port) };
     });
     const shown = client && this.#certificates.keyPair(client, from, reasons.InvalidClientCertificateRef);
     const dependencies: unknown[] = [gateway.metadata.uid ?? gateway, gateway.metadata.generation, shown];
+    for (const { metadata } of sets) dependencies.push(metadata.uid ?? metadata, metadata.generation);
     for (const { pairs, expired, validation } of looked) {
       dependencies.push(...pairs, expired.length, ...expired, validation?.found);
     }
     return this.#memo.get(key, dependencies, () => {
-      const ofListeners = looked.map((one): [string, ListenerTls] => [one.listener.name, listenerTls(one)]);
+      const ofListeners = looked.map((one): [string, ListenerTls] => [one.id, listenerTls(one)]);
       return {
         listeners: new Map(ofListeners),
         ...(shown && { client: shown }),
@@ -106,6 +113,26 @@ export class GatewaysTls {
 interface Validation {
   readonly found: Authorities;
   readonly isInsecure: boolean;
+}
+
+/** A listener that ends TLS here, and who names its certificates. */
+interface OwnedListener {
+  readonly listener: GatewayListener;
+  /** As {@link listenerKey} gives it. */
+  readonly id: string;
+  readonly from: { readonly fromKind: string; readonly fromNamespace: string };
+}
+
+function owned(
+  kind: "Gateway" | "ListenerSet",
+  metadata: ObjectMeta,
+  listeners: readonly GatewayListener[],
+): OwnedListener[] {
+  const parent = parentKey(kind, keyOf(metadata));
+  const from = { fromKind: kind, fromNamespace: metadata.namespace ?? "" };
+  return listeners
+    .filter(terminates)
+    .map((listener) => ({ listener, id: listenerKey(parent, listener.name), from }));
 }
 
 /** Whether a listener ends TLS here, by its protocol. */

@@ -7,11 +7,15 @@ import { reasons } from "../api/conditions.ts";
 import { containerPort, reservedContainerPorts } from "../model/container-ports.ts";
 import type { ServedGateway } from "../model/desired.ts";
 import type { AnyRouteKind } from "../model/kinds.ts";
+import { keyOf } from "../model/kube-object.ts";
+import type { ObjectMeta } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
 import { gatewayGroup } from "./gateway-api.ts";
 import type { GatewayListener } from "./gateway-api.ts";
 import type { GatewayTls, ListenerTls } from "./gateway-tls.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
+import { listenerKey, parentKey } from "./parents.ts";
+import type { ParentKey } from "./parents.ts";
 
 /** What becomes of connections: HTTP in plain text or in TLS, a stream out of TLS, or TLS as it comes. */
 type ListenerWay = "Http" | "Https" | "Terminate" | "Passthrough";
@@ -23,6 +27,10 @@ export interface JudgedListener {
   readonly way: ListenerWay | undefined;
   /** In lower case; `*` where the listener names none. */
   readonly hostname: string;
+  /** Whose listener it is: the Gateway's, or that of one of its ListenerSets. */
+  readonly owner: ParentKey;
+  /** Of the owner. */
+  readonly namespace: string;
   /** Port that Envoy binds. */
   readonly containerPort: number;
   /** Kinds of routes that may attach. */
@@ -55,38 +63,91 @@ export function isServed(judged: JudgedListener): boolean {
   return isAccepted(judged) && (judged.tls === undefined || judged.tls.certificates.length > 0);
 }
 
-/** Judges the listeners of one Gateway, in their order. */
+/** Judges the listeners of one Gateway in their order, then those of its ListenerSets. */
 export function judgeListeners(
-  { gateway, pooled, refusal: whole }: Pick<ServedGateway, "gateway" | "pooled" | "refusal">,
+  served: Pick<ServedGateway, "gateway" | "pooled" | "refusal" | "listenerSets">,
   tls: GatewayTls,
 ): readonly JudgedListener[] {
-  const { listeners } = gateway.spec;
-  const judged = listeners.map((listener): JudgedListener => {
-    const port = pooled === undefined ? containerPort(listener.port) : pooled.containerPorts[listener.name];
-    const way = wayOf(listener);
-    // At a generated Gateway requests go by the rules of its service's import alone.
-    const known = pooled === undefined ? kindsByWay(way) : [httpRoutes];
-    const { supportedKinds, unsupported } = kindsOf(listener, known);
-    const ownTls = tls.listeners.get(listener.name);
-    const refusal =
-      whole === undefined ? (refusalOf(listener, { way, port }) ?? ownTls?.refusal) : notAccepted;
-    return {
-      listener,
-      way,
-      hostname: normalizeHost(listener.hostname ?? anyHost),
-      containerPort: port ?? 0,
-      supportedKinds: way === undefined ? [] : supportedKinds,
-      ...(ownTls === undefined ? {} : { tls: ownTls }),
-      ...(refusal === undefined ? {} : { refusal }),
-      ...(unsupported.length === 0 ? {} : { kindProblem: kindProblem(listener.name, unsupported) }),
-    };
-  });
+  const { gateway, listenerSets = [] } = served;
+  const owners: readonly Owner[] = [
+    { kind: "Gateway", metadata: gateway.metadata, listeners: gateway.spec.listeners },
+    ...listenerSets
+      .filter(({ isAllowed }) => isAllowed)
+      .map(({ set }) => ({
+        kind: "ListenerSet" as const,
+        metadata: set.metadata,
+        listeners: set.spec.listeners,
+      })),
+  ];
+  const judged: JudgedListener[] = [];
+  for (const owner of owners) {
+    const own = owner.listeners.map((listener) => judgeListener(listener, owner, { ...served, tls }));
+    // What came before has the place.
+    const before = judged.filter(isAccepted);
+    judged.push(...own.map((one) => withConflict(one, own, before)));
+  }
   return judged.map((one) => {
-    const conflict = conflictOf(one, judged);
     const overlap = overlapOf(one, judged);
-    return { ...one, ...(conflict && { conflict }), ...(overlap && { overlap }) };
+    return overlap === undefined ? one : { ...one, overlap };
   });
 }
+
+/** Who has listeners. */
+interface Owner {
+  readonly kind: "Gateway" | "ListenerSet";
+  readonly metadata: ObjectMeta;
+  readonly listeners: readonly GatewayListener[];
+}
+
+function judgeListener(
+  listener: GatewayListener,
+  owner: Owner,
+  { pooled, refusal: whole, tls }: Pick<ServedGateway, "pooled" | "refusal"> & { readonly tls: GatewayTls },
+): JudgedListener {
+  const port = pooled === undefined ? containerPort(listener.port) : pooled.containerPorts[listener.name];
+  const way = wayOf(listener);
+  // At a generated Gateway requests go by the rules of its service's import alone.
+  const known = pooled === undefined ? kindsByWay(way) : [httpRoutes];
+  const { supportedKinds, unsupported } = kindsOf(listener, known);
+  const parent = parentKey(owner.kind, keyOf(owner.metadata));
+  const ownTls = tls.listeners.get(listenerKey(parent, listener.name));
+  const refusal = whole === undefined ? (refusalOf(listener, { way, port }) ?? ownTls?.refusal) : notAccepted;
+  return {
+    listener,
+    way,
+    hostname: normalizeHost(listener.hostname ?? anyHost),
+    owner: parent,
+    namespace: owner.metadata.namespace ?? "",
+    containerPort: port ?? 0,
+    supportedKinds: way === undefined ? [] : supportedKinds,
+    ...(ownTls === undefined ? {} : { tls: ownTls }),
+    ...(refusal === undefined ? {} : { refusal }),
+    ...(unsupported.length === 0 ? {} : { kindProblem: kindProblem(listener.name, unsupported) }),
+  };
+}
+
+/** A listener with its conflict: with the others of its owner, or with those that came before. */
+function withConflict(
+  one: JudgedListener,
+  own: readonly JudgedListener[],
+  before: readonly JudgedListener[],
+): JudgedListener {
+  const other = before.find(
+    ({ listener }) =>
+      listener.port === one.listener.port && transportOf(listener) !== transportOf(one.listener),
+  );
+  if (other !== undefined) {
+    const message = `Port ${one.listener.port} of the Gateway already speaks ${other.listener.protocol}: choose another port.`;
+    const { refusal: _refusal, ...rest } = one;
+    return { ...rest, conflict: { reason: reasons.ProtocolConflict, message } };
+  }
+  const conflict = conflictOf(one, [...before, ...own]);
+  return conflict === undefined ? one : { ...one, conflict };
+}
+
+/** Listeners of one port have to be told apart by the same means. */
+const transportOf = ({ protocol }: GatewayListener): string =>
+  protocol === "HTTPS" || protocol === "TLS" ? "TLS" : protocol;
 
 const notAccepted: Problem = {
   reason: reasons.Invalid,
@@ -154,7 +215,7 @@ function kindProblem(name: string, unsupported: readonly string[]): Problem {
   };
 }
 
-/** Two listeners that no connection can tell apart: neither is served, so that nobody's order decides. */
+/** Two listeners that no connection can tell apart: of one owner neither is served, so that nobody's order decides. */
 function conflictOf(one: JudgedListener, all: readonly JudgedListener[]): Problem | undefined {
   if (one.refusal !== undefined) return undefined;
   const { name, port, protocol } = one.listener;

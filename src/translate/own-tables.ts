@@ -52,9 +52,10 @@ export function ownTables(gateway: LoadedGateway, memory: Memory): OwnTables {
       collectSpecs(routes, { specs });
       return { hostname: listener.hostname, routes };
     };
+    // Names of listeners that clash are nobody's, if no listener came before that has them: they don't fall to a wider one.
+    const held = new Set(open.map(({ hostname }) => hostname));
+    const clashing = all.filter(({ conflict, hostname }) => conflict && !held.has(hostname));
     if (!open.some(isTls)) {
-      // Names of listeners that clash are nobody's: they don't fall to a wider listener.
-      const clashing = all.filter(({ conflict }) => conflict);
       ports.push(plainPort(at, at.name));
       hostings.set(at.name, [
         ...open.map(hosting),
@@ -62,7 +63,11 @@ export function ownTables(gateway: LoadedGateway, memory: Memory): OwnTables {
       ]);
       continue;
     }
-    const { chains, tables } = tlsPort(at.name, all.filter(isTls), streamsOf(gateway.streams));
+    const { chains, tables } = tlsPort(
+      at.name,
+      [...all.filter(({ conflict }) => !conflict), ...clashing].filter(isTls),
+      streamsOf(gateway.streams),
+    );
     ports.push({ ...at, chains });
     for (const { name, listener, elsewhere } of tables) {
       const others = listener.hostname === anyHost ? elsewhere : [...new Set([...elsewhere, anyHost])];

@@ -5,7 +5,6 @@
 import { reasons } from "../api/conditions.ts";
 import type { AnyRouteKind, RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
-import { parentGateway } from "./attach.ts";
 import type { BackendQuery } from "./backends.ts";
 import { durationMs } from "./duration.ts";
 import { readFilters } from "./filters.ts";
@@ -13,6 +12,8 @@ import type { Filters } from "./filters.ts";
 import type { BackendRef, GRPCRoute, GRPCRule, HTTPRoute, Mirror, Route, Rule } from "./gateway-api.ts";
 import { translateGrpcMatch } from "./grpc-matches.ts";
 import { translateMatch } from "./matches.ts";
+import { parentOf } from "./parents.ts";
+import type { ParentKey } from "./parents.ts";
 import type { TranslatedMatch } from "./matches.ts";
 import { defaultAttempts, type RuleRetry } from "./retries.ts";
 
@@ -49,8 +50,8 @@ export interface ReadRoute {
   readonly matchProblems: readonly Problem[];
   /** Whether it depends on the port of the listener. */
   readonly hasRedirect: boolean;
-  /** Keys (`namespace/name`) of the Gateways that it names, each once. */
-  readonly gateways: readonly string[];
+  /** The Gateways and ListenerSets that it names, each once. */
+  readonly parents: readonly ParentKey[];
   /** Every reference, in order. */
   readonly queries: readonly BackendQuery[];
 }
@@ -90,14 +91,14 @@ function readRoute(kind: RouteKind, route: Route, written: readonly AnyRule[]): 
     [...backends, ...mirrors].map(({ query }) => query),
   );
   const hasRedirect = rules.some(({ filters }) => filters.redirect !== undefined);
-  const gateways = (route.spec.parentRefs ?? []).map((parentRef) => parentGateway(parentRef, route));
+  const parents = (route.spec.parentRefs ?? []).map((parentRef) => parentOf(parentRef, route));
   return {
     kind,
     route,
     rules,
     matchProblems,
     hasRedirect,
-    gateways: [...new Set(gateways.filter((key) => key !== undefined))],
+    parents: [...new Set(parents.filter((key) => key !== undefined))],
     queries,
   };
 }

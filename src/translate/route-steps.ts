@@ -6,6 +6,7 @@
  * Never puts a table together, and never looks at two routes at once.
  */
 import type { RouteVerdict } from "../model/envoy-config.ts";
+import { keyOf } from "../model/kube-object.ts";
 import type { ObjectMeta } from "../model/kube-object.ts";
 import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { areSame } from "../model/memo.ts";
@@ -16,6 +17,7 @@ import type { AttachTarget, ParentOutcome } from "./attach.ts";
 import type { ClusterSpec, ResolveBackend } from "./backends.ts";
 import type { Route } from "./gateway-api.ts";
 import type { HostedAt, RouteAtGateway } from "./loaded-gateway.ts";
+import type { ParentKey } from "./parents.ts";
 import { readGrpcRoute, readHttpRoute } from "./read-route.ts";
 import type { ReadRoute } from "./read-route.ts";
 import { translateRoute } from "./routes.ts";
@@ -58,8 +60,8 @@ type Namespace = ObjectTypes["Namespace"];
 /** What all steps of a pass have in common. */
 export interface Around {
   readonly resolve: ResolveBackend;
-  /** By the keys of Gateways. */
-  readonly targets: ReadonlyMap<string, AttachTarget>;
+  /** Gateways, and once more for each of their ListenerSets. */
+  readonly targets: ReadonlyMap<ParentKey, AttachTarget>;
   readonly namespaces: ReadonlyMap<string, Namespace>;
 }
 
@@ -137,8 +139,8 @@ interface StepInput {
   readonly route: Route;
   readonly namespace: Namespace | undefined;
   readonly resolve: ResolveBackend;
-  /** By the keys of Gateways. */
-  readonly targets: ReadonlyMap<string, AttachTarget>;
+  /** Gateways, and once more for each of their ListenerSets. */
+  readonly targets: ReadonlyMap<ParentKey, AttachTarget>;
 }
 
 /** A route in one pass; every part that is as it was before is the same object. */
@@ -151,13 +153,13 @@ function stepOf(input: StepInput, previous: RouteStep | undefined): RouteStep {
       : { content, read: readOf(input), translations: new Map() };
   const found = unit.read.queries.map(resolve);
   const resolved = previous?.unit === unit && areSame(previous.resolved, found) ? previous.resolved : found;
-  const judged = unit.read.gateways.flatMap((gateway): JudgedRoute[] => {
-    const target = targets.get(gateway);
-    if (target === undefined) return [];
+  const named = new Set(unit.read.parents.flatMap((parent) => targets.get(parent) ?? []));
+  const judged = [...named].map((target): JudgedRoute => {
+    const gateway = keyOf(target.served.gateway.metadata);
     const known = previous?.judged.find((one) => one.gateway === gateway);
     const isSame =
       known?.target === target && known.resolved === resolved && known.namespace === input.namespace;
-    return [isSame ? known : judge(unit, resolved, { ...input, gateway, target })];
+    return isSame ? known : judge(unit, resolved, { ...input, gateway, target });
   });
   const [only] = judged;
   const verdicts =

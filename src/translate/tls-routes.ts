@@ -6,15 +6,18 @@
  */
 import type { RouteVerdict } from "../model/envoy-config.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
+import { keyOf } from "../model/kube-object.ts";
 import { areSame, KeyedMemo } from "../model/memo.ts";
 import { byAge } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
-import { attach, parentGateway } from "./attach.ts";
+import { attach } from "./attach.ts";
 import type { Attachment, AttachTarget } from "./attach.ts";
 import type { BackendQuery, ClusterSpec, ResolveBackend } from "./backends.ts";
 import { queryOf } from "./read-route.ts";
 import type { JudgedListener } from "./listeners.ts";
+import { parentOf } from "./parents.ts";
+import type { ParentKey } from "./parents.ts";
 import { routeVerdicts } from "./verdicts.ts";
 
 type TLSRoute = ObjectTypes["TLSRoute"];
@@ -65,8 +68,8 @@ export interface TlsRoutes {
 export interface TlsRoutesInput {
   readonly world: World;
   readonly resolve: ResolveBackend;
-  /** By the keys of Gateways. */
-  readonly targets: ReadonlyMap<string, AttachTarget>;
+  /** Gateways, and once more for each of their ListenerSets. */
+  readonly targets: ReadonlyMap<ParentKey, AttachTarget>;
 }
 
 /** Makes a function that remembers its last pass. */
@@ -132,12 +135,14 @@ function stepOf({ key, route, namespace, resolve, targets }: StepInput, previous
   const passed = shares(passedSpecs);
   const terminated = shares(specs);
   const problems = passedSpecs.filter((spec): spec is Problem => "reason" in spec);
-  const gateways = new Set((route.spec.parentRefs ?? []).map((parentRef) => parentGateway(parentRef, route)));
+  const named = (route.spec.parentRefs ?? []).flatMap((parentRef) => {
+    const parent = parentOf(parentRef, route);
+    return (parent === undefined ? undefined : targets.get(parent)) ?? [];
+  });
   const at: TlsRouteAtGateway[] = [];
   const verdicts: RouteVerdict[] = [];
-  for (const gateway of gateways) {
-    const target = gateway === undefined ? undefined : targets.get(gateway);
-    if (gateway === undefined || target === undefined) continue;
+  for (const target of new Set(named)) {
+    const gateway = keyOf(target.served.gateway.metadata);
     const { parents, attachments } = attach({ kind: "TLSRoute", route }, target, namespace);
     at.push({ gateway, route, attachments, passed, terminated, queries });
     const refProblems = [...new Map(problems.map((problem) => [problem.message, problem])).values()];

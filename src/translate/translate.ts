@@ -7,7 +7,13 @@
  * thousand routes makes one new virtual host.
  */
 import type { Desired, FleetName, ServedGateway } from "../model/desired.ts";
-import type { EnvoyConfig, FleetConfig, GatewayVerdict, Translation } from "../model/envoy-config.ts";
+import type {
+  EnvoyConfig,
+  FleetConfig,
+  GatewayVerdict,
+  ListenerSetVerdict,
+  Translation,
+} from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { egressPool, ingressPool } from "../model/names.ts";
@@ -24,11 +30,13 @@ import type { GatewayTls } from "./gateway-tls.ts";
 import { judgeListeners } from "./listeners.ts";
 import type { JudgedListener } from "./listeners.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
+import { parentKey, parentKeysOf } from "./parents.ts";
+import type { ParentKey } from "./parents.ts";
 import { contentOf, RouteSteps } from "./route-steps.ts";
 import type { JudgedRoute } from "./route-steps.ts";
 import { createTlsRoutes } from "./tls-routes.ts";
 import type { TlsRouteAtGateway } from "./tls-routes.ts";
-import { gatewayVerdict } from "./verdicts.ts";
+import { gatewayVerdict, listenerSetVerdict } from "./verdicts.ts";
 import type { CountedListener } from "./verdicts.ts";
 
 /** Makes a translator that remembers its last pass. */
@@ -41,6 +49,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const carry = createCarry();
   const carrying = new KeyedMemo<CarriedRoutes>();
   const gatewayVerdicts = new KeyedMemo<GatewayVerdict>();
+  const setVerdicts = new KeyedMemo<ListenerSetVerdict>();
   const counts = new KeyedMemo<readonly CountedListener[]>();
   const certificates = new Certificates();
   const gatewaysTls = new GatewaysTls(certificates);
@@ -54,25 +63,31 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
     const open = desired.gateways.map((served): [string, OpenGateway] => {
       const key = keyOf(served.gateway.metadata);
       const tls = gatewaysTls.of(served);
-      const dependencies = [...contentOf(served.gateway), served.pooled, served.refusal?.message, tls];
-      const target = targets.get(key, dependencies, () => ({
-        served,
-        listeners: judgeListeners(served, tls),
-      }));
+      const { gateway, pooled, refusal, listenerSets = [] } = served;
+      const sets = listenerSets.flatMap(({ set, isAllowed }) => [...contentOf(set), isAllowed]);
+      const content = [...contentOf(gateway), pooled, refusal?.message, tls, ...sets];
+      const target = targets.get(key, content, () => ({ served, listeners: judgeListeners(served, tls) }));
       return [key, { served, target, tls }];
     });
     return new Map(open);
   };
 
   return (world, desired) => {
-    for (const memo of [targets, carrying, gatewayVerdicts, sameStreams, counts, configOf]) memo.endPass();
+    for (const memo of [targets, carrying, gatewayVerdicts, setVerdicts, sameStreams, counts, configOf])
+      memo.endPass();
     certificates.startPass(world, desired);
     gatewaysTls.startPass();
     fleets.startPass(world, desired);
     const resolve = startBackends(world, desired);
     const gateways = openGateways(desired);
 
-    const known = sameTargets.same(new Map([...gateways].map(([key, { target }]) => [key, target])));
+    const known = sameTargets.same(
+      new Map(
+        [...gateways.values()].flatMap(({ served, target }) =>
+          parentKeysOf(served).map((parent) => [parent, target] as const),
+        ),
+      ),
+    );
 
     const around = { resolve, targets: known, namespaces: world.home.Namespace };
     const lists = {
@@ -88,6 +103,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       [egressPool, []],
     ]);
     const verdictsByGateway = new Map<string, GatewayVerdict>();
+    const listenerSets = new Map<string, ListenerSetVerdict>();
     for (const [key, { served, target, tls }] of sortedEntries(gateways)) {
       const { listeners } = target;
       const routes = routesAt.get(key) ?? noRoutes;
@@ -106,9 +122,27 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
         served.refusal?.message,
         ...counted.map(({ attachedRoutes }) => attachedRoutes),
       ];
+      const ownedBy = (owner: ParentKey): readonly CountedListener[] =>
+        counted.filter(({ judged }) => judged.owner === owner);
+      const { listenerSets: sets = [] } = served;
+      let attached = 0;
+      for (const one of sets) {
+        const setKey = keyOf(one.set.metadata);
+        const make = (): ListenerSetVerdict =>
+          listenerSetVerdict(one, served, ownedBy(parentKey("ListenerSet", setKey)));
+        const all = [key, ...contentOf(one.set), one.isAllowed, ...dependencies];
+        const verdict = setVerdicts.get(setKey, all, make);
+        listenerSets.set(setKey, verdict);
+        if (verdict.accepted.status === "True") attached++;
+      }
       verdictsByGateway.set(
         key,
-        gatewayVerdicts.get(key, dependencies, () => gatewayVerdict(served, counted, tls)),
+        gatewayVerdicts.get(key, [...dependencies, sets.length, attached], () =>
+          gatewayVerdict(served, ownedBy(parentKey("Gateway", key)), {
+            tls,
+            attachedListenerSets: sets.length === 0 ? undefined : attached,
+          }),
+        ),
       );
     }
     const configs = [...byFleet]
@@ -119,6 +153,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       config: configOf.get("", [fleetConfigs], () => ({ fleets: fleetConfigs })),
       verdicts: {
         gateways: verdictsByGateway,
+        listenerSets,
         httpRoutes: verdicts.HTTPRoute,
         grpcRoutes: verdicts.GRPCRoute,
         tlsRoutes: tlsRoutes.verdicts,

@@ -5,9 +5,15 @@
  * Source: Gateway API, GatewayStatus, ListenerStatus, RouteParentStatus.
  */
 import { reasons, types } from "../api/conditions.ts";
-import type { ServedGateway } from "../model/desired.ts";
-import type { GatewayVerdict, ListenerVerdict, RouteVerdict } from "../model/envoy-config.ts";
+import type { ServedGateway, ServedListenerSet } from "../model/desired.ts";
+import type {
+  GatewayVerdict,
+  ListenerSetVerdict,
+  ListenerVerdict,
+  RouteVerdict,
+} from "../model/envoy-config.ts";
 import type { AnyRouteKind } from "../model/kinds.ts";
+import { keyOf } from "../model/kube-object.ts";
 import type { Condition } from "../model/kube-object.ts";
 import { messageOf } from "../model/problem.ts";
 import type { Problem } from "../model/problem.ts";
@@ -45,10 +51,17 @@ export interface CountedListener {
   readonly attachedRoutes: number;
 }
 
+/** What was found out about a Gateway beside its listeners. */
+export interface GatewayFindings {
+  readonly tls: GatewayTls;
+  /** Undefined where no ListenerSet asks. */
+  readonly attachedListenerSets: number | undefined;
+}
+
 export function gatewayVerdict(
   { gateway, refusal }: Pick<ServedGateway, "gateway" | "refusal">,
   listeners: readonly CountedListener[],
-  { client, isInsecure }: GatewayTls,
+  { tls: { client, isInsecure }, attachedListenerSets }: GatewayFindings,
 ): GatewayVerdict {
   const say = about(gateway.metadata.generation);
   const refused = listeners.filter(({ judged }) => !isAccepted(judged));
@@ -66,6 +79,46 @@ export function gatewayVerdict(
       ...(isInsecure ? [say(types.InsecureFrontendValidationMode, true, insecure)] : []),
     ],
     listeners: listeners.map((listener) => listenerVerdict(say, listener)),
+    ...(attachedListenerSets === undefined ? {} : { attachedListenerSets }),
+  };
+}
+
+/** The verdict of a ListenerSet, with its listeners as the Gateway has them. */
+export function listenerSetVerdict(
+  served: ServedListenerSet,
+  { gateway, refusal }: Pick<ServedGateway, "gateway" | "refusal">,
+  listeners: readonly CountedListener[],
+): ListenerSetVerdict {
+  const say = about(served.set.metadata.generation);
+  const refused = listeners.filter(({ judged }) => !isAccepted(judged));
+  const isTaken = served.isAllowed && refusal === undefined && refused.length < listeners.length;
+  const problem = listenerSetProblem(served, { isRefused: refusal !== undefined, refused });
+  return {
+    gateway: keyOf(gateway.metadata),
+    accepted: say(types.Accepted, isTaken, problem ?? accepted),
+    listeners: listeners.map((listener) => listenerVerdict(say, listener)),
+  };
+}
+
+function listenerSetProblem(
+  { isAllowed }: ServedListenerSet,
+  { isRefused, refused }: { readonly isRefused: boolean; readonly refused: readonly CountedListener[] },
+): Problem | undefined {
+  if (!isAllowed) {
+    const message =
+      "The Gateway takes no listeners of this namespace: let its owner allow it in spec.allowedListeners.";
+    return { reason: reasons.NotAllowed, message };
+  }
+  if (isRefused)
+    return {
+      reason: reasons.ParentNotAccepted,
+      message: "The Gateway is not accepted: see its conditions.",
+    };
+  if (refused.length === 0) return undefined;
+  const names = refused.map(({ judged }) => judged.listener.name).join(", ");
+  return {
+    reason: reasons.ListenersNotValid,
+    message: `Not served: ${names}. See the conditions of these listeners.`,
   };
 }
 
