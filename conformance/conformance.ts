@@ -5,7 +5,7 @@
  *     npm run conformance                        all of it, in a lab of one cluster; the report goes to docs/conformance
  *     MCWAN_LAB=<run folder> npm run conformance -- --only HTTPRouteMatching
  */
-import { access, mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { tmpdir, userInfo } from "node:os";
 import { parseArgs } from "node:util";
@@ -30,7 +30,7 @@ With MCWAN_LAB=<run folder> it runs in the first cluster of a lab that is up, an
   --only <test>…         only these tests, by the suite's short names, and whatever features the GatewayClass says
   --profile <profile>…   only these profiles: ${allProfiles.join(", ")} (default: all)
   --channel <channel>    CRDs of Gateway API: standard (default), or experimental with the features that need its fields
-  --report <file>        where the report goes (default: docs/conformance; of a part: beside the log)
+  --report <file>        where the report goes (default: docs/conformance; of a part: nowhere)
   --timeouts <list>      other waits than the suite's own, in its words: "NamespacesMustBeReady:20;MaxTimeToConsistency:5"
   --log <file>           where all that the suite prints goes (default: in the temporary folder)
   --json                 prints the result as JSON on standard output; progress goes to standard error
@@ -43,7 +43,8 @@ interface Options {
   readonly only: readonly string[];
   readonly profiles: readonly string[];
   readonly channel: Channel;
-  readonly report: string;
+  /** Undefined: no report is written. */
+  readonly report: string | undefined;
   readonly log: string;
   readonly timeouts: string;
   readonly json: boolean;
@@ -76,12 +77,13 @@ function readOptions(words: readonly string[], version: string): Options | undef
     profiles: values.profile ?? allProfiles,
     channel,
     // As reports are named in Gateway API's repository.
-    report: resolve(
-      values.report ??
-        (whole
-          ? join(repository, "docs/conformance", `${channel}-v${version}-default-report.yaml`)
-          : join(folder, "report.yaml")),
-    ),
+    report:
+      values.report === undefined && !whole
+        ? undefined
+        : resolve(
+            values.report ??
+              join(repository, "docs/conformance", `${channel}-v${version}-default-report.yaml`),
+          ),
     log: resolve(values.log ?? join(folder, "suite.log")),
     timeouts: values.timeouts ?? "",
     json: values.json ?? false,
@@ -118,7 +120,8 @@ async function main(): Promise<number> {
   }
   const signal = interruption();
   const binaries = await obtainBinaries(conformanceBinaryNames, { progress, signal });
-  await Promise.all([options.report, options.log].map((file) => mkdir(dirname(file), { recursive: true })));
+  for (const file of [options.report, options.log])
+    if (file !== undefined) await mkdir(dirname(file), { recursive: true });
   const { lab, kubectl, cluster, close } = await openConformanceLab({
     progress,
     runDir: join(tmpdir(), `mc-wan-conformance-${userInfo().uid}`),
@@ -136,7 +139,7 @@ async function main(): Promise<number> {
       onTest: showTest,
       signal,
     });
-    return await showResult(options, result);
+    return showResult(options, result);
   } finally {
     await close();
   }
@@ -183,7 +186,7 @@ function withoutRepeats(lines: readonly string[]): string[] {
   return bare.filter((line, index) => bare.lastIndexOf(line) === index);
 }
 
-async function showResult(options: Options, { tests, code, setUpLines }: SuiteResult): Promise<number> {
+function showResult(options: Options, { tests, code, setUpLines }: SuiteResult): number {
   const of = (outcome: TestResult["outcome"]): string[] =>
     tests.filter((test) => test.outcome === outcome).map(({ name }) => name);
   const [passed, failed, skipped] = [of("passed"), of("failed"), of("skipped")];
@@ -192,11 +195,7 @@ async function showResult(options: Options, { tests, code, setUpLines }: SuiteRe
     for (const line of setUpLines.slice(-40)) process.stderr.write(`            ${line.trim()}\n`);
   for (const name of missing)
     progress(`${name} did not run: the suite has no such test, or did not get to it`);
-  const reported = await access(options.report).then(
-    () => true,
-    () => false,
-  );
-  if (reported) progress(`the report is ${options.report}`);
+  if (options.report !== undefined) progress(`the report is ${options.report}`);
   if (options.json) {
     const result = {
       passed,
@@ -209,7 +208,7 @@ async function showResult(options: Options, { tests, code, setUpLines }: SuiteRe
         seconds: took,
         failedSubtests,
       })),
-      ...(reported ? { report: options.report } : {}),
+      report: options.report,
       log: options.log,
     };
     process.stdout.write(`${JSON.stringify(result, undefined, 2)}\n`);

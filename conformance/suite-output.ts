@@ -4,7 +4,7 @@
  */
 
 /** How a test of the suite ended. */
-export type Outcome = "passed" | "failed" | "skipped";
+type Outcome = "passed" | "failed" | "skipped";
 
 /** A test that has ended; subtests are part of the test that holds them. */
 export interface TestResult {

@@ -21,8 +21,8 @@ export interface SuiteOptions {
   readonly only: readonly string[];
   /** Features to test; empty: those that the GatewayClass says. */
   readonly features: readonly string[];
-  /** Where the report goes. */
-  readonly report: string;
+  /** Where the report goes; undefined: none is written. */
+  readonly report: string | undefined;
   /** Where all that the suite prints goes. */
   readonly log: string;
   /** Other waits than the suite's own, as its flag has them; empty: none. */
@@ -51,7 +51,7 @@ export function suiteArguments(options: SuiteOptions, lab: Pick<LabCluster, "add
   const flags: Record<string, string> = {
     "gateway-class": gatewayClassName,
     "conformance-profiles": options.profiles.join(","),
-    "report-output": options.report,
+    ...(options.report === undefined ? {} : { "report-output": options.report }),
     organization: "mc-wan",
     project: "mc-wan",
     url: "https://github.com/l7mp/mc-wan",
