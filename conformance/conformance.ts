@@ -16,7 +16,7 @@ import type { Kubectl } from "../src/lab/kubectl.ts";
 import { gatewayClassName } from "../src/model/names.ts";
 import { applyChannel, channels, declaredFeatures, experimentalFeatures, type Channel } from "./channel.ts";
 import { openConformanceLab } from "./lab.ts";
-import { forgetCertificates, runSuite, type SuiteResult } from "./suite.ts";
+import { runSuite, type SuiteResult } from "./suite.ts";
 import type { TestResult } from "./suite-output.ts";
 
 const repository = join(import.meta.dirname, "..");
@@ -129,7 +129,6 @@ async function main(): Promise<number> {
   });
   try {
     await applyChannel(options.channel, { kubectl, context: cluster.context }, progress);
-    await forgetCertificates(kubectl, cluster);
     progress(`the suite runs; all that it prints goes to ${options.log}`);
     const result = await runSuite(lab, cluster, {
       ...options,

@@ -8,7 +8,6 @@ import { spawn } from "node:child_process";
 import { createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import type { Lab, LabCluster } from "../src/lab/lab.ts";
-import type { Kubectl } from "../src/lab/kubectl.ts";
 import { gatewayClassName } from "../src/model/names.ts";
 import { SuiteOutput, type TestResult } from "./suite-output.ts";
 
@@ -67,7 +66,9 @@ export function suiteArguments(options: SuiteOptions, lab: Pick<LabCluster, "add
   return [
     // Each result as soon as it is there; otherwise the results of all tests come when the last one has ended.
     "-test.v=test2json",
-    ...(only === "" ? [] : ["-test.run", `^TestConformance$/^(${only})$`]),
+    // Beside the suite the package has tests of itself, which need its sources.
+    "-test.run",
+    only === "" ? "^TestConformance$" : `^TestConformance$/^(${only})$`,
     ...Object.entries(flags).map(([name, value]) => `-${name}=${value}`),
   ];
 }
@@ -111,44 +112,4 @@ export async function runSuite(lab: Lab, cluster: LabCluster, options: SuiteOpti
   });
   await new Promise<void>((resolve) => log.end(resolve));
   return { tests, code, setUpLines: output.setUpLines };
-}
-
-/** The backends that read a certificate once, when they start, and the Secrets that they have it from. */
-const certificateReaders = [
-  {
-    namespace: "gateway-conformance-infra",
-    deployments: ["tls-backend", "tls-backend-2", "tcp-backend"],
-    secrets: ["tls-checks-certificate", "tls-passthrough-checks-certificate"],
-  },
-  {
-    namespace: "gateway-conformance-app-backend",
-    deployments: ["tls-backend"],
-    secrets: ["tls-passthrough-checks-certificate"],
-  },
-];
-
-/**
- * Removes what an earlier run left and the suite makes anew: each run has its own certificates, and backends that run already
- * would go on with the old ones.
- */
-export async function forgetCertificates(kubectl: Kubectl, { context }: LabCluster): Promise<void> {
-  await Promise.all(
-    certificateReaders.map(async ({ namespace, deployments, secrets }) => {
-      const names = [
-        ...deployments.map((name) => `deployment/${name}`),
-        ...secrets.map((name) => `secret/${name}`),
-      ];
-      await kubectl.run(context, ["delete", "-n", namespace, "--ignore-not-found", "--wait=false", ...names]);
-      await kubectl.run(context, [
-        "wait",
-        "-n",
-        namespace,
-        "--for=delete",
-        "pod",
-        "--timeout=60s",
-        "-l",
-        `app in (${deployments.join(",")})`,
-      ]);
-    }),
-  );
 }

@@ -7,7 +7,10 @@ export const supportedFeatures = [
   "GRPCRouteNamedRouteRule",
   "Gateway",
   "GatewayAddressEmpty",
+  "GatewayFrontendClientCertificateValidation",
+  "GatewayFrontendClientCertificateValidationInsecureFallback",
   "GatewayHTTPListenerIsolation",
+  "GatewayHTTPSListenerDetectMisdirectedRequests",
   "GatewayInfrastructure",
   "GatewayPort8080",
   "GatewayStaticAddresses",
@@ -37,4 +40,7 @@ export const supportedFeatures = [
   "HTTPRouteSchemeRedirect",
   "ListenerSet",
   "ReferenceGrant",
+  "TLSRoute",
+  "TLSRouteModeMixed",
+  "TLSRouteModeTerminate",
 ] as const;
