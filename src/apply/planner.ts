@@ -104,6 +104,7 @@ const statusKinds = [
   "ServiceImport",
   "GatewayAdvertisement",
   ...anyRouteKinds,
+  "BackendTLSPolicy",
 ] as const satisfies readonly HomeKind[];
 
 export class Planner {
@@ -263,7 +264,7 @@ function statusWrite(
   { kind, observed }: { kind: KindName; observed: KubeObject },
   nowIso: string,
 ): PlannedWrite | undefined {
-  const form = isAnyRouteKind(kind) ? "Merge" : "Apply";
+  const form = isShared(kind) ? "Merge" : "Apply";
   const object = status === undefined ? noStatus(kind, observed) : planStatus(status, observed, nowIso);
   if (object === undefined) return undefined;
   const base = observed.metadata.resourceVersion ?? "";
@@ -271,8 +272,15 @@ function statusWrite(
 }
 
 function noStatus(kind: KindName, observed: KubeObject): KubeObject | undefined {
-  if (!isAnyRouteKind(kind)) return planNoStatus(observed);
+  if (!isShared(kind)) return planNoStatus(observed);
   const isTold = parentsOf(observed).some((parent) => parent["controllerName"] === controllerName);
-  const nothing = { kind, key: keyOf(observed.metadata), form: "RouteParents", parents: [] } as const;
+  const key = keyOf(observed.metadata);
+  const nothing: DesiredStatus =
+    kind === "BackendTLSPolicy"
+      ? { kind, key, form: "PolicyAncestors", ancestors: [] }
+      : { kind, key, form: "RouteParents", parents: [] };
   return isTold ? planStatus(nothing, observed, "") : undefined;
 }
+
+/** Kinds whose status is a list that controllers share. */
+const isShared = (kind: KindName): boolean => isAnyRouteKind(kind) || kind === "BackendTLSPolicy";

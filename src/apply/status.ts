@@ -12,7 +12,15 @@ import { controllerName } from "../model/names.ts";
 import { covers } from "./covers.ts";
 import { ownFields, ownsMoreThan } from "./own-fields.ts";
 
-const maxParents = 32;
+/** An atomic list in a status that controllers share; the API limits its length. */
+interface SharedList {
+  readonly field: "parents" | "ancestors";
+  readonly ref: "parentRef" | "ancestorRef";
+  readonly max: number;
+}
+
+const parentList: SharedList = { field: "parents", ref: "parentRef", max: 32 };
+const ancestorList: SharedList = { field: "ancestors", ref: "ancestorRef", max: 16 };
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -22,7 +30,14 @@ export function planStatus(
   observed: KubeObject,
   nowIso: string,
 ): KubeObject | undefined {
-  if (status.form === "RouteParents") return planParents(status.parents, observed, nowIso);
+  if (status.form === "RouteParents") {
+    const wanted = status.parents.map(({ parentRef, conditions }) => ({ ref: parentRef, conditions }));
+    return planShared(parentList, wanted, { observed, nowIso });
+  }
+  if (status.form === "PolicyAncestors") {
+    const wanted = status.ancestors.map(({ ancestorRef, conditions }) => ({ ref: ancestorRef, conditions }));
+    return planShared(ancestorList, wanted, { observed, nowIso });
+  }
   const before = statusOf(observed);
   const wanted = fill({ ...status.fields, conditions: status.conditions }, before, nowIso);
   const own = ownFields(observed, "status");
@@ -56,10 +71,14 @@ export function conditionsOf(object: KubeObject): readonly Condition[] {
   return conditionsIn(statusOf(object));
 }
 
-/** The entries of a route's status.parents, everybody's. */
+/** The entries of a route's status.parents (of a policy's status.ancestors), everybody's. */
 export function parentsOf(object: KubeObject): readonly Fields[] {
+  return entriesOf(object, "parents").concat(entriesOf(object, "ancestors"));
+}
+
+function entriesOf(object: KubeObject, field: SharedList["field"]): Fields[] {
   const status = statusOf(object);
-  const listed = isRecord(status) ? status["parents"] : undefined;
+  const listed = isRecord(status) ? status[field] : undefined;
   return Array.isArray(listed) ? (listed as readonly unknown[]).filter(isRecord) : [];
 }
 
@@ -101,28 +120,30 @@ function sameName(items: readonly unknown[], item: Fields): unknown {
   return name === undefined ? undefined : items.find((other) => isRecord(other) && other["name"] === name);
 }
 
-function planParents(
-  wanted: readonly RouteParent[],
-  observed: KubeObject,
-  nowIso: string,
+function planShared(
+  { field, ref: refField, max }: SharedList,
+  wanted: readonly { readonly ref: RouteParent["parentRef"]; readonly conditions: readonly Condition[] }[],
+  { observed, nowIso }: { readonly observed: KubeObject; readonly nowIso: string },
 ): KubeObject | undefined {
-  const isOwn = (parent: Fields): boolean => parent["controllerName"] === controllerName;
-  const others = parentsOf(observed).filter((parent) => !isOwn(parent));
-  const before = parentsOf(observed).filter(isOwn);
+  const isOwn = (entry: Fields): boolean => entry["controllerName"] === controllerName;
+  const all = entriesOf(observed, field);
+  const others = all.filter((entry) => !isOwn(entry));
+  const before = all.filter(isOwn);
   // Others were there first; more than the list holds would make the whole update fail.
-  const room = Math.max(0, maxParents - others.length);
-  const ours = wanted.slice(0, room).map(({ parentRef, conditions }) => {
-    const held = before.find((parent) => canonical(parent["parentRef"]) === canonical(parentRef));
-    return { parentRef, controllerName, conditions: mergeConditions(conditions, conditionsIn(held), nowIso) };
+  const room = Math.max(0, max - others.length);
+  const ours = wanted.slice(0, room).map(({ ref, conditions }) => {
+    const held = before.find((entry) => canonical(entry[refField]) === canonical(ref));
+    const merged = mergeConditions(conditions, conditionsIn(held), nowIso);
+    return { [refField]: ref, controllerName, conditions: merged };
   });
   const isSame =
     before.length === ours.length &&
-    ours.every((parent) =>
+    ours.every((entry) =>
       before.some(
-        (held) => canonical(held["parentRef"]) === canonical(parent.parentRef) && sameParent(held, parent),
+        (held) => canonical(held[refField]) === canonical(entry[refField]) && sameParent(held, entry),
       ),
     );
-  return isSame ? undefined : withStatus(observed, { parents: [...others, ...ours] }, "resourceVersion");
+  return isSame ? undefined : withStatus(observed, { [field]: [...others, ...ours] }, "resourceVersion");
 }
 
 function sameParent(held: unknown, wanted: { readonly conditions: readonly Condition[] }): boolean {

@@ -43,7 +43,18 @@ export type DesiredStatus = {
       readonly form: "RouteParents";
       readonly parents: readonly RouteParent[];
     }
+  | {
+      /** status.ancestors of a policy, in the same way. */
+      readonly form: "PolicyAncestors";
+      readonly ancestors: readonly PolicyAncestor[];
+    }
 );
+
+/** One entry of a policy's status.ancestors, ours. */
+export interface PolicyAncestor {
+  readonly ancestorRef: RouteParent["parentRef"];
+  readonly conditions: readonly Condition[];
+}
 
 /** One entry of a route's status.parents, ours. */
 export interface RouteParent {

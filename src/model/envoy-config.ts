@@ -10,7 +10,7 @@ import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts"
 import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import type { FleetName, RouteParent } from "./desired.ts";
+import type { FleetName, PolicyAncestor, RouteParent } from "./desired.ts";
 import type { Condition } from "./kube-object.ts";
 import type { Redacted } from "./redacted.ts";
 
@@ -63,6 +63,8 @@ export interface Verdicts {
   /** The same of GRPCRoutes, and of TLSRoutes. */
   readonly grpcRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
   readonly tlsRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
+  /** By `namespace/name` of the BackendTLSPolicy, for each Gateway whose routes lead to its targets. */
+  readonly backendTlsPolicies: ReadonlyMap<string, readonly PolicyAncestor[]>;
 }
 
 export interface GatewayVerdict {

@@ -82,6 +82,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
         grpcRoutes: new Map(),
         tlsRoutes: new Map(),
         listenerSets: new Map(),
+        backendTlsPolicies: new Map(),
       },
     },
     acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),

@@ -98,6 +98,15 @@ export function gatewayStatuses({
     const { object, status } = routeStatus("HTTPRoute", key, { parents, generation });
     statuses.set(object, status);
   }
+  for (const [key, ancestors] of verdicts.backendTlsPolicies) {
+    const generation = world.home.BackendTLSPolicy.get(key)?.metadata.generation;
+    const said = ancestors.map(({ ancestorRef, conditions }) => ({
+      ancestorRef,
+      conditions: conditions.map((one) => observed(one, generation)),
+    }));
+    const kind = "BackendTLSPolicy";
+    statuses.set(objectKey(kind, key), { kind, key, form: "PolicyAncestors", ancestors: said });
+  }
   const users = [
     ["GRPCRoute", verdicts.grpcRoutes],
     ["TLSRoute", verdicts.tlsRoutes],

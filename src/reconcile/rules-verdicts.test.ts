@@ -42,6 +42,7 @@ function told(
     grpcRoutes: new Map(),
     tlsRoutes: new Map(),
     listenerSets: new Map(),
+    backendTlsPolicies: new Map(),
     httpRoutes: new Map(httpRoutes),
   }).get("ServiceImport/secure/payment");
   return status?.form === "Conditions"
@@ -69,6 +70,7 @@ describe("what translation says of the routes of an L7 ServiceImport", () => {
       grpcRoutes: new Map(),
       tlsRoutes: new Map(),
       listenerSets: new Map(),
+      backendTlsPolicies: new Map(),
       httpRoutes: new Map([["secure/payment-clusterset", [partial]]]),
     }).get("ServiceImport/secure/payment");
     const rest = (status: typeof before): unknown =>

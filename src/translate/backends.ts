@@ -15,6 +15,7 @@ import type { AnyRouteKind, ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { clusterHostname, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
+import type { BackendPolicies, BackendTls } from "./backend-tls.ts";
 import type { World } from "../model/world.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
 
@@ -30,6 +31,8 @@ export interface ServiceClusterSpec {
   readonly isHttp2: boolean;
   /** Endpoints that are not ready are listed as UNHEALTHY, so that traffic spills over by their share. */
   readonly listsNotReady: boolean;
+  /** By a BackendTLSPolicy. */
+  readonly tls?: BackendTls;
   /** A cluster's retries would hide those of a rule that says its own. */
   readonly leavesRetriesToRules: boolean;
 }
@@ -81,7 +84,12 @@ export interface BackendQuery {
 export type ResolveBackend = (query: BackendQuery) => ClusterSpec | Problem;
 
 /** Starts a pass: gives the resolver for one World; the same resolver while its answers can't have changed. */
-export type StartBackends = (world: World, desired: Desired) => ResolveBackend;
+export type StartBackends = (world: World, desired: Desired, policies: BackendPolicies) => ResolveBackend;
+
+/** A backend that is closed by what another object says of it, and where that is told: the reference is in order. */
+export interface ToldProblem extends Problem {
+  readonly toldAt: string;
+}
 
 type ServicePort = NonNullable<NonNullable<ObjectTypes["Service"]["spec"]>["ports"]>[number];
 
@@ -92,7 +100,12 @@ export function createBackends(): StartBackends {
   const grants = new KeyedMemo<ReferenceGrants>();
   const answers = new KeyedMemo<ClusterSpec | Problem>();
 
-  const createResolver = ({ referenceGrants, wanBackends, services }: ResolverInput): ResolveBackend => {
+  const createResolver = ({
+    referenceGrants,
+    wanBackends,
+    services,
+    policies,
+  }: ResolverInput): ResolveBackend => {
     // Whoever asked the resolver before asks this one too: what nobody asked for is forgotten.
     grants.endPass();
     answers.endPass();
@@ -102,7 +115,7 @@ export function createBackends(): StartBackends {
       service: ServiceRef,
       port: ServicePort,
       { role, hasRetry, ...query }: { role: "service" | "home" } & Protocol,
-    ): ServiceClusterSpec => {
+    ): ServiceClusterSpec | ToldProblem => {
       const protocol = protocolSuffix(port, query);
       const isHttp2 = query.fromKind === "TLSRoute" ? false : speaksHttp2(port) || protocol !== "";
       const leavesRetriesToRules = role === "service" && hasRetry;
@@ -110,7 +123,9 @@ export function createBackends(): StartBackends {
       const name = `${role}/${service.namespace}/${service.name}/${port.port}${suffix}`;
       const serviceKey = `${service.namespace}/${service.name}`;
       const listsNotReady = role === "home";
-      const kind = { isHttp2, listsNotReady, leavesRetriesToRules };
+      const policy = query.isPassed ? undefined : policies.at(serviceKey, port.name);
+      if (policy?.refusal !== undefined) return { ...policy.refusal, toldAt: policy.key };
+      const kind = { isHttp2, listsNotReady, leavesRetriesToRules, ...(policy?.tls && { tls: policy.tls }) };
       return { form: "Service", name, service, serviceKey, port: port.port, ...kind };
     };
 
@@ -140,10 +155,12 @@ export function createBackends(): StartBackends {
           : ports.find((one) => String(one.port) === wanPort);
       // Without its port the home cluster can't take part; its peers still know what the header means.
       if (port === undefined) return remote;
+      const ownPods = serviceSpec(home, port, { role: "home", fromKind, hasRetry });
+      if ("reason" in ownPods) return ownPods;
       return {
         form: "HomeFirst",
         name: `${remote.name}/${port.port}${protocolSuffix(port, { fromKind })}`,
-        home: serviceSpec(home, port, { role: "home", fromKind, hasRetry }),
+        home: ownPods,
         remote,
       };
     };
@@ -208,19 +225,19 @@ export function createBackends(): StartBackends {
       const backend = isDummy ? wanBackends.get(query.name) : undefined;
       const home = backend?.home;
       const service = services.get(home === undefined ? query.targetKey : `${home.namespace}/${home.name}`);
-      return answers.get(query.key, [granted, backend, service], (previous) => {
+      return answers.get(query.key, [granted, backend, service, policies], (previous) => {
         const found = answer(query);
         return previous !== undefined && isSameAnswer(previous, found) ? previous : found;
       });
     };
   };
 
-  return (world, desired) => {
+  return (world, desired, policies) => {
     const referenceGrants = sameGrants.same(desired.referenceGrants);
     const wanBackends = sameWanBackends.same(desired.wanBackends);
     const services = world.home.Service;
-    return resolvers.get("", [referenceGrants, wanBackends, services], () =>
-      createResolver({ referenceGrants, wanBackends, services }),
+    return resolvers.get("", [referenceGrants, wanBackends, services, policies], () =>
+      createResolver({ referenceGrants, wanBackends, services, policies }),
     );
   };
 }
@@ -230,6 +247,7 @@ interface ResolverInput {
   readonly referenceGrants: Desired["referenceGrants"];
   readonly wanBackends: Desired["wanBackends"];
   readonly services: World["home"]["Service"];
+  readonly policies: BackendPolicies;
 }
 
 /** Endpoints, labels and the like of a target change without changing the answer: routes then stay as they are. */
@@ -237,9 +255,10 @@ function isSameAnswer(a: ClusterSpec | Problem, b: ClusterSpec | Problem): boole
   if ("reason" in a || "reason" in b) {
     return "reason" in a && "reason" in b && a.reason === b.reason && a.message === b.message;
   }
-  const isHttp2 = (spec: ClusterSpec): boolean =>
-    spec.form === "HomeFirst" ? spec.home.isHttp2 : spec.form === "Service" && spec.isHttp2;
-  return a.name === b.name && isHttp2(a) === isHttp2(b);
+  const own = (spec: ClusterSpec): ServiceClusterSpec | undefined =>
+    spec.form === "HomeFirst" ? spec.home : spec.form === "Service" ? spec : undefined;
+  const [one, other] = [own(a), own(b)];
+  return a.name === b.name && one?.isHttp2 === other?.isHttp2 && one?.tls === other?.tls;
 }
 
 /** A reference that leads nowhere. */

@@ -148,6 +148,9 @@ export function printTranslation({ config, verdicts }: Translation): string {
             })),
           }),
       httpRoutes: mapValues(verdicts.httpRoutes, same),
+      ...(verdicts.backendTlsPolicies.size > 0 && {
+        backendTlsPolicies: mapValues(verdicts.backendTlsPolicies, same),
+      }),
       ...(verdicts.tlsRoutes.size === 0 ? {} : { tlsRoutes: mapValues(verdicts.tlsRoutes, same) }),
       ...(verdicts.grpcRoutes.size === 0 ? {} : { grpcRoutes: mapValues(verdicts.grpcRoutes, same) }),
     },

@@ -8,7 +8,10 @@
  */
 import { create } from "@bufbuild/protobuf";
 import { reasons } from "../api/conditions.ts";
-import { CertificateValidationContext_TrustChainVerification } from "../envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
+import {
+  CertificateValidationContext_TrustChainVerification,
+  SubjectAltNameMatcher_SanType,
+} from "../envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { SecretSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Desired } from "../model/desired.ts";
@@ -45,6 +48,8 @@ export interface AuthoritiesUse {
   readonly name: string;
   /** Certificates that no authority has signed are taken all the same. */
   readonly acceptsUntrusted?: boolean;
+  /** Names of which a certificate must have one. */
+  readonly names?: readonly { readonly type: string; readonly hostname?: string; readonly uri?: string }[];
 }
 
 /** Authorities of several references: those that can be used, together, and what is wrong with the others. */
@@ -110,14 +115,12 @@ export class Certificates {
     { use, invalid, invalidKind }: { use: AuthoritiesUse; invalid: string; invalidKind: string },
   ): Authorities {
     const found = refs.map((ref) => this.#bundle(ref, from, { invalid, invalidKind }));
-    const { name, acceptsUntrusted = false } = use;
-    return this.#authorities.get(name, [acceptsUntrusted, ...found], () => {
+    const { name, acceptsUntrusted = false, names = [] } = use;
+    return this.#authorities.get(name, [acceptsUntrusted, JSON.stringify(names), ...found], () => {
       const problems = found.filter((one): one is Problem => "reason" in one);
       const bundles = found.flatMap((one) => ("bundle" in one ? one.bundle : []));
       const material =
-        bundles.length === 0
-          ? undefined
-          : { name, secret: authoritiesSecret(name, bundles.join(""), acceptsUntrusted) };
+        bundles.length === 0 ? undefined : { name, secret: authoritiesSecret(use, bundles.join("")) };
       return { material, problems };
     });
   }
@@ -163,9 +166,16 @@ function keyPairSecret(name: string, { chain, key }: { chain: string; key: strin
   return new Redacted(create(SecretSchema, { name, type: { case: "tlsCertificate", value } }));
 }
 
-function authoritiesSecret(name: string, bundle: string, acceptsUntrusted: boolean): Redacted<Secret> {
+function authoritiesSecret(
+  { name, acceptsUntrusted = false, names = [] }: AuthoritiesUse,
+  bundle: string,
+): Redacted<Secret> {
   const value = {
     trustedCa: { specifier: { case: "inlineString" as const, value: bundle } },
+    matchTypedSubjectAltNames: names.map(({ type, hostname = "", uri = "" }) => ({
+      sanType: type === "URI" ? SubjectAltNameMatcher_SanType.URI : SubjectAltNameMatcher_SanType.DNS,
+      matcher: { matchPattern: { case: "exact" as const, value: type === "URI" ? uri : hostname } },
+    })),
     ...(acceptsUntrusted && {
       trustChainVerification: CertificateValidationContext_TrustChainVerification.ACCEPT_UNTRUSTED,
     }),

@@ -25,6 +25,9 @@ import type { HttpProtocolOptions_ExplicitHttpConfigSchema } from "../envoy/envo
 import { HttpProtocolOptionsSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { pack } from "./any.ts";
+import type { Material } from "./certificates.ts";
+import { upstreamTls } from "./upstream-tls.ts";
+import { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import type { ClusterSpec, HomeFirstClusterSpec } from "./backends.ts";
 import { duration } from "./duration.ts";
 import { retryPolicy } from "./retries.ts";
@@ -111,12 +114,21 @@ export class Clusters {
   }
 
   /** The Envoy cluster of a spec. Those that it is made of have specs of their own: see {@link withParts}. */
-  of(spec: ClusterSpec): Cluster {
-    // The name says everything else.
+  of(spec: ClusterSpec, shown?: Material): Cluster {
+    const tls = spec.form === "Service" ? spec.tls : undefined;
+    // The name says everything else; what is shown to a backend is its Gateway's own.
     const isHttp2 = spec.form === "Service" && spec.isHttp2;
-    return this.#memo.get(spec.name, [isHttp2], () =>
-      spec.form === "HomeFirst" ? aggregate(spec) : edsCluster(spec),
-    );
+    const certificate = tls && shown?.name;
+    return this.#memo.get(`${spec.name} ${certificate ?? ""}`, [isHttp2, tls], () => {
+      if (spec.form === "HomeFirst") return aggregate(spec);
+      const cluster = edsCluster(spec);
+      if (tls === undefined) return cluster;
+      const transportSocket = upstreamTls(tls, { isHttp2, certificate, source: overAds });
+      return create(ClusterSchema, {
+        ...cluster,
+        transportSocket: create(TransportSocketSchema, transportSocket),
+      });
+    });
   }
 }
 

@@ -18,6 +18,7 @@ import { byAge, compare, sortedEntries } from "../model/order.ts";
 import type { Redacted } from "../model/redacted.ts";
 import type { World } from "../model/world.ts";
 import type { ClusterSpec } from "./backends.ts";
+import type { Material } from "./certificates.ts";
 import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
 import { envoyListener, plainPort, routeTablesOf } from "./envoy-listeners.ts";
@@ -39,6 +40,8 @@ interface FleetParts {
   readonly specs: Map<string, ClusterSpec>;
   readonly gateways: Map<string, GatewayResources>;
   readonly secrets: Map<string, Redacted<Secret>>;
+  /** What the fleet's Gateway shows to backends that speak TLS. */
+  readonly shown: Material | undefined;
 }
 
 export class Fleets {
@@ -77,6 +80,8 @@ export class Fleets {
       specs: new Map(),
       gateways: new Map(),
       secrets: new Map(),
+      shown: gateways.map(({ tls }) => tls.client).find((client) => client && !("reason" in client)) as
+        Material | undefined,
     };
     this.#addIngress(
       name,
@@ -183,7 +188,7 @@ export class Fleets {
   }
 
   /** Maps in the order of names; a fleet in which nothing changed is the same object. */
-  #assemble(fleet: FleetName, { ports, tables, specs, gateways, secrets }: FleetParts): FleetConfig {
+  #assemble(fleet: FleetName, { ports, tables, specs, gateways, secrets, shown }: FleetParts): FleetConfig {
     const listeners = sortedEntries(ports).map(([name, port]): [string, Listener] => {
       return [
         name,
@@ -192,8 +197,14 @@ export class Fleets {
     });
     const clusters: [string, Cluster][] = [];
     const endpoints: [string, ClusterLoadAssignment][] = [];
+    const clusterSecrets: [string, readonly string[]][] = [];
     for (const [name, spec] of sortedEntries(specs)) {
-      clusters.push([name, this.#clusters.of(spec)]);
+      clusters.push([name, this.#clusters.of(spec, shown)]);
+      if (spec.form === "Service" && spec.tls !== undefined) {
+        const needed = [spec.tls.authorities, shown].filter((material) => material !== undefined);
+        for (const material of needed) secrets.set(material.name, material.secret);
+        if (needed.length > 0) clusterSecrets.push([name, needed.map((material) => material.name)]);
+      }
       if (spec.form !== "HomeFirst") endpoints.push([name, this.#endpoints.of(spec)]);
     }
     const lists = [
@@ -213,7 +224,7 @@ export class Fleets {
       endpoints: new Map(lists[3]),
       tables: new Map(sortedEntries(ports).map(([name, port]) => [name, routeTablesOf(port)])),
       secrets: new Map(lists[5]),
-      clusterSecrets: new Map(),
+      clusterSecrets: new Map(clusterSecrets),
       gateways: new Map(lists[4]),
     }));
   }

@@ -14,7 +14,7 @@ import { sortedEntries } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { attach } from "./attach.ts";
 import type { AttachTarget, ParentOutcome } from "./attach.ts";
-import type { ClusterSpec, ResolveBackend } from "./backends.ts";
+import type { BackendQuery, ClusterSpec, ResolveBackend } from "./backends.ts";
 import type { Route } from "./gateway-api.ts";
 import type { HostedAt, RouteAtGateway } from "./loaded-gateway.ts";
 import type { ParentKey } from "./parents.ts";
@@ -52,6 +52,8 @@ export interface JudgedRoute extends RouteAtGateway {
   readonly target: AttachTarget;
   readonly namespace: Namespace | undefined;
   readonly resolved: Resolved;
+  /** What it names. */
+  readonly queries: readonly BackendQuery[];
   readonly verdicts: readonly RouteVerdict[];
 }
 
@@ -189,7 +191,8 @@ function judge(
   });
   const verdicts = routeVerdicts(parents, translated);
   const isAccepted = translated.isUsable || translated.problems.length === 0;
-  const found = { kind, route, parents, attachments, hosted, translate, isAccepted, verdicts };
+  const { queries } = unit.read;
+  const found = { kind, route, queries, parents, attachments, hosted, translate, isAccepted, verdicts };
   return { key, gateway, target, namespace, resolved, ...found };
 }
 

@@ -105,7 +105,8 @@ export function translateRoute(read: ReadRoute, resolutions: Resolutions, place:
   }
   const refProblems = read.queries
     .map((query) => resolutions.get(query))
-    .filter((found): found is Problem => found !== undefined && "reason" in found);
+    // What closes a backend without being wrong with the reference is told at the object that does.
+    .filter((found): found is Problem => found !== undefined && "reason" in found && !("toldAt" in found));
   return {
     kind,
     route,

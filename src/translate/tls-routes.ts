@@ -134,7 +134,7 @@ function stepOf({ key, route, namespace, resolve, targets }: StepInput, previous
   };
   const passed = shares(passedSpecs);
   const terminated = shares(specs);
-  const problems = passedSpecs.filter((spec): spec is Problem => "reason" in spec);
+  const problems = passedSpecs.filter((spec): spec is Problem => "reason" in spec && !("toldAt" in spec));
   const named = (route.spec.parentRefs ?? []).flatMap((parentRef) => {
     const parent = parentOf(parentRef, route);
     return (parent === undefined ? undefined : targets.get(parent)) ?? [];

@@ -20,7 +20,9 @@ import { egressPool, ingressPool } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import type { World } from "../model/world.ts";
 import type { Attachment, AttachTarget } from "./attach.ts";
+import { createBackendPolicies } from "./backend-tls.ts";
 import { createBackends } from "./backends.ts";
+import type { BackendQuery } from "./backends.ts";
 import { createCarry } from "./carried-routes.ts";
 import type { CarriedRoutes } from "./carried-routes.ts";
 import { Certificates } from "./certificates.ts";
@@ -32,6 +34,7 @@ import type { JudgedListener } from "./listeners.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
 import { parentKey, parentKeysOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
+import { createPolicyVerdicts } from "./policy-verdicts.ts";
 import { contentOf, RouteSteps } from "./route-steps.ts";
 import type { JudgedRoute } from "./route-steps.ts";
 import { createTlsRoutes } from "./tls-routes.ts";
@@ -52,6 +55,8 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const setVerdicts = new KeyedMemo<ListenerSetVerdict>();
   const counts = new KeyedMemo<readonly CountedListener[]>();
   const certificates = new Certificates();
+  const judgePolicyVerdicts = createPolicyVerdicts();
+  const judgePolicies = createBackendPolicies(certificates);
   const gatewaysTls = new GatewaysTls(certificates);
   const sameStreams = new KeyedMemo<readonly TlsRouteAtGateway[]>();
   const findTlsRoutes = createTlsRoutes();
@@ -78,7 +83,8 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
     certificates.startPass(world, desired);
     gatewaysTls.startPass();
     fleets.startPass(world, desired);
-    const resolve = startBackends(world, desired);
+    const policies = judgePolicies(world);
+    const resolve = startBackends(world, desired, policies);
     const gateways = openGateways(desired);
 
     const known = sameTargets.same(
@@ -157,6 +163,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
         httpRoutes: verdicts.HTTPRoute,
         grpcRoutes: verdicts.GRPCRoute,
         tlsRoutes: tlsRoutes.verdicts,
+        backendTlsPolicies: judgePolicyVerdicts(policies, () => namedServices(routesAt, tlsRoutes.byGateway)),
       },
     };
   };
@@ -170,6 +177,19 @@ interface OpenGateway {
 }
 
 const noRoutes: readonly JudgedRoute[] = [];
+
+type Queried = ReadonlyMap<string, readonly { readonly queries: readonly BackendQuery[] }[]>;
+
+/** Which Services the routes of each Gateway name; only asked for where there are policies for Services. */
+function namedServices(...lists: readonly Queried[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const named = new Map<string, Set<string>>();
+  for (const [gateway, routes] of lists.flatMap((list) => [...list])) {
+    const names = named.get(gateway) ?? new Set<string>();
+    for (const { queries } of routes) for (const { targetKey } of queries) names.add(targetKey);
+    named.set(gateway, names);
+  }
+  return named;
+}
 
 function countRoutes(
   listeners: readonly JudgedListener[],
