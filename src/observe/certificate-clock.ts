@@ -12,6 +12,8 @@ export class CertificateClock {
   readonly #wake: () => void;
   #secrets: Store<ObjectTypes["TlsSecret"]> | undefined;
   #ends: readonly (readonly [string, number])[] = [];
+  /** By Secret, so that a change of one reads no other again. */
+  readonly #known = new WeakMap<ObjectTypes["TlsSecret"], { readonly end: number | undefined }>();
   #expired: ReadonlySet<string> = new Set();
   /** Time of day at which the answer may be another. */
   #dueMs = Infinity;
@@ -30,7 +32,7 @@ export class CertificateClock {
     if (secrets !== this.#secrets) {
       this.#secrets = secrets;
       this.#ends = [...secrets].flatMap(([key, secret]): (readonly [string, number])[] => {
-        const end = endOfCertificate(secret);
+        const end = this.#endOf(secret);
         return end === undefined ? [] : [[key, end]];
       });
     }
@@ -46,5 +48,11 @@ export class CertificateClock {
 
   stop(): void {
     this.#cancel?.();
+  }
+
+  #endOf(secret: ObjectTypes["TlsSecret"]): number | undefined {
+    const known = this.#known.get(secret) ?? { end: endOfCertificate(secret) };
+    this.#known.set(secret, known);
+    return known.end;
   }
 }

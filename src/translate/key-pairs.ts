@@ -16,9 +16,8 @@ export interface Fault {
   readonly fault: string;
 }
 
-const certificateBlock = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
-const keyBlock =
-  /-----BEGIN (?:RSA |EC |ENCRYPTED )?PRIVATE KEY-----[\s\S]*?-----END (?:RSA |EC |ENCRYPTED )?PRIVATE KEY-----/;
+const certificateLabel = "CERTIFICATE";
+const keyLabels = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY"] as const;
 /** Clients take no longer chain: OpenSSL and BoringSSL refuse more than this. */
 const longestChain = 100 * 1024;
 const smallestRsaKey = 2048;
@@ -55,7 +54,7 @@ export function readAuthorities(text: string | undefined): { readonly bundle: st
 }
 
 function readCertificates(text: string): X509Certificate[] | Fault {
-  const blocks = text.match(certificateBlock) ?? [];
+  const blocks = [...blocksOf(text, certificateLabel)].map(({ block }) => block);
   if (blocks.length === 0) return { fault: "holds no certificate in PEM" };
   const found: X509Certificate[] = [];
   for (const [index, block] of blocks.entries()) {
@@ -69,7 +68,8 @@ function readCertificates(text: string): X509Certificate[] | Fault {
 }
 
 function readKey(text: string): KeyObject | Fault {
-  const [block] = keyBlock.exec(text) ?? [];
+  const found = keyLabels.flatMap((label) => blocksOf(text, label).take(1).toArray());
+  const block = found.sort((one, other) => one.from - other.from)[0]?.block;
   if (block === undefined) return { fault: "holds no private key in PEM" };
   if (block.includes("ENCRYPTED")) return { fault: "is encrypted: put the key there in the clear" };
   let key: KeyObject;
@@ -88,4 +88,20 @@ function readKey(text: string): KeyObject | Fault {
   }
   if (type !== "ec") return { fault: `is of type ${type}: use RSA or ECDSA` };
   return curves.has(namedCurve) ? key : { fault: `is on the curve ${namedCurve}: use P-256, P-384 or P-521` };
+}
+
+/** PEM blocks with a label, and where they begin. Looks at each character once: anybody may write a Secret full of beginnings. */
+function* blocksOf(
+  text: string,
+  label: string,
+): Generator<{ readonly from: number; readonly block: string }> {
+  const begin = `-----BEGIN ${label}-----`;
+  const end = `-----END ${label}-----`;
+  let from = text.indexOf(begin);
+  while (from !== -1) {
+    const endsAt = text.indexOf(end, from + begin.length);
+    if (endsAt === -1) return;
+    yield { from, block: text.slice(from, endsAt + end.length) };
+    from = text.indexOf(begin, endsAt + end.length);
+  }
 }

@@ -15,7 +15,7 @@ import { translateMatch } from "./matches.ts";
 import { parentOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
 import type { TranslatedMatch } from "./matches.ts";
-import { defaultAttempts, type RuleRetry } from "./retries.ts";
+import { defaultAttempts, maxAttempts, type RuleRetry } from "./retries.ts";
 
 interface ReadBackend {
   readonly query: BackendQuery;
@@ -157,7 +157,12 @@ function readRetry({ attempts = defaultAttempts, codes = [] }: NonNullable<Rule[
 /** Fields of the experimental channel that Envoy, or this version, can't follow to the letter. */
 function cannotDo({ retry, sessionPersistence }: AnyRule): Problem[] {
   const refuse = (message: string): Problem => ({ reason: reasons.UnsupportedValue, message });
+  const attempts = retry?.attempts ?? defaultAttempts;
   return [
+    // The CRD takes any integer, and Envoy does not.
+    ...(Number.isInteger(attempts) && attempts >= 0 && attempts <= maxAttempts
+      ? []
+      : [refuse(`${attempts} retries are not possible: write 0 to ${maxAttempts} into retry.attempts.`)]),
     ...(retry?.backoff === undefined
       ? []
       : [refuse("A least time between retries can't be kept: leave retry.backoff out.")]),

@@ -43,6 +43,8 @@ export interface RuleRetry {
 
 /** Retries where nothing says how many. */
 export const defaultAttempts = 2;
+/** Most retries that a rule may ask for: each is traffic that its author alone decides on. */
+export const maxAttempts = 100;
 
 /** Failed connections, resets and time-outs of a try always, as Gateway API says; answers by their status. */
 const conditionsOf = ({ codes }: RuleRetry, form: RetryForm): string =>
