@@ -10,8 +10,8 @@ import {
   VirtualHostSchema,
 } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { EnvoyConfig, FleetConfig } from "../model/envoy-config.ts";
 import { envoyRouteName } from "../model/names.ts";
+import type { EnvoyConfig } from "../model/envoy-config.ts";
 import type { AdsServer } from "../model/served.ts";
 import { envoyConfigOf, fleetName } from "../../test/serve/small-config.ts";
 import { silentLog, silentMetrics } from "../../test/serve/silent.ts";
@@ -37,7 +37,7 @@ describe("an Envoy that refuses one of many virtual hosts", function () {
       clusters: { a: ports.backend },
       tables: { table: Object.fromEntries(names.map((name) => [name, "a"])) },
       listeners: { first: { port: ports.listener, table: "table" } },
-    }).fleets.get(fleetName) as FleetConfig;
+    }).fleets.get(fleetName)!;
     const table = plain.routes.get("table")!;
     const virtualHosts = table.virtualHosts.map((host, index) => {
       const name = envoyRouteName(
@@ -86,9 +86,7 @@ describe("an Envoy that refuses one of many virtual hosts", function () {
   };
   const pushes = async (): Promise<number> =>
     Number(
-      (await envoy.admin("/stats?filter=rds.table.update_(attempt|rejected)$")).match(
-        /attempt: ([0-9]+)/,
-      )?.[1],
+      /attempt: ([0-9]+)/.exec(await envoy.admin("/stats?filter=rds.table.update_(attempt|rejected)$"))?.[1],
     );
 
   before(async () => {
@@ -165,7 +163,7 @@ describe("an Envoy that refuses one of many virtual hosts", function () {
       const action = { case: "route" as const, value: create(RouteActionSchema, { clusterSpecifier }) };
       const routes = host.routes.map((route) => create(RouteSchema, { ...route, action }));
       return create(VirtualHostSchema, { ...host, routes });
-    }).fleets.get(fleetName) as FleetConfig;
+    }).fleets.get(fleetName)!;
     const refused = create(ClusterSchema, { name: "bad", connectTimeout: { seconds: -1n } });
     const clusters = new Map([...good.clusters, ["bad", refused] as const]);
     server.publish({ fleets: new Map([[fleetName, { ...good, clusters }]]) });

@@ -30,7 +30,7 @@ function endpointsWith(slices: readonly object[]): readonly string[] {
     .flatMap(([, { endpoints }]) => endpoints.flatMap(({ lbEndpoints }) => lbEndpoints))
     .map(({ hostIdentifier: { value } }) => {
       const address = typeof value === "object" ? value.address?.address.value : undefined;
-      return address !== undefined && "address" in address ? String(address.address) : "";
+      return address !== undefined && "address" in address ? address.address : "";
     });
 }
 
