@@ -38,7 +38,6 @@ export const supportedFeatures = [
   "HTTPRouteRequestTimeout",
   "HTTPRouteResponseHeaderModification",
   "HTTPRouteSchemeRedirect",
-  "ListenerSet",
   "ReferenceGrant",
   "TLSRoute",
   "TLSRouteModeMixed",
