@@ -194,15 +194,14 @@ export const reasons = {
   /** The certificate that the Gateway is to show backends. */
   InvalidClientCertificateRef: "InvalidClientCertificateRef",
   OverlappingHostnames: "OverlappingHostnames",
+  InvalidRouteKinds: "InvalidRouteKinds",
   ConfigurationChanged: "ConfigurationChanged",
   // Gateway API: BackendTLSPolicy.
   Conflicted: "Conflicted",
-  TargetNotFound: "TargetNotFound",
   // Gateway API: ListenerSets.
   NotAllowed: "NotAllowed",
   ParentNotAccepted: "ParentNotAccepted",
   ParentNotProgrammed: "ParentNotProgrammed",
-  InvalidRouteKinds: "InvalidRouteKinds",
   // Gateway API: routes.
   /** Every listener that the route could attach to is refused. */
   NoReadyListeners: "NoReadyListeners",

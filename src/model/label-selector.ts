@@ -11,7 +11,7 @@ export interface LabelSelector {
 }
 
 /** Whether a selector selects labels; an operator that is not known selects nothing. */
-export function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
+function selects(selector: LabelSelector, labels: Readonly<Record<string, string>>): boolean {
   const has = (key: string): boolean => Object.hasOwn(labels, key);
   const isOneOf = (key: string, values: readonly string[]): boolean =>
     has(key) && values.includes(labels[key] ?? "");

@@ -130,7 +130,7 @@ export function siftOf(state: StreamState, name: string): TableSift {
 }
 
 /** Whether resources of the type come from the newest snapshot at once. */
-export const isPrompt = (type: SnapshotType): boolean => (promptTypes as readonly string[]).includes(type);
+const isPrompt = (type: SnapshotType): boolean => (promptTypes as readonly string[]).includes(type);
 
 /** The type whose resources bring a resource of this type into force. */
 export function neededType(type: SnapshotType): SnapshotType | undefined {

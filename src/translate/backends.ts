@@ -87,7 +87,7 @@ export type ResolveBackend = (query: BackendQuery) => ClusterSpec | Problem;
 export type StartBackends = (world: World, desired: Desired, policies: BackendPolicies) => ResolveBackend;
 
 /** A backend that is closed by what another object says of it, and where that is told: the reference is in order. */
-export interface ToldProblem extends Problem {
+interface ToldProblem extends Problem {
   readonly toldAt: string;
 }
 

@@ -136,7 +136,7 @@ function owned(
 }
 
 /** Whether a listener ends TLS here, by its protocol. */
-export function terminates({ protocol, tls }: GatewayListener): boolean {
+function terminates({ protocol, tls }: GatewayListener): boolean {
   return protocol === "HTTPS" || (protocol === "TLS" && (tls?.mode ?? "Terminate") === "Terminate");
 }
 

@@ -16,7 +16,7 @@ import type { JudgedListener } from "./listeners.ts";
 import type { StreamAt } from "./tls-routes.ts";
 
 /** The route table of an HTTPS listener. */
-export interface ListenerTable {
+interface ListenerTable {
   readonly name: string;
   readonly listener: JudgedListener;
   /** Hostnames of the port's other listeners: requests for these came over the wrong connection. */

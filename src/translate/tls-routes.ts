@@ -26,7 +26,7 @@ type TLSRoute = ObjectTypes["TLSRoute"];
 const closedCluster = "closed";
 
 /** Where a route's connections go. */
-export interface StreamShares {
+interface StreamShares {
   /** `namespace/name` of the route. */
   readonly key: string;
   /** Empty: nowhere. */

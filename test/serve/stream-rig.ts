@@ -41,7 +41,7 @@ function mapped<T>(
 }
 
 /** The snapshot of a small configuration. */
-export function snapshotOf(small: Small, number: number): Snapshot {
+function snapshotOf(small: Small, number: number): Snapshot {
   return {
     number,
     [secret]: mapped(small.secrets ?? {}, (name, meaning) => resource(name, meaning)),

@@ -33,7 +33,7 @@ export function envoyProgram(): string | undefined {
 export const portOf = (server: Pick<Server, "address">): number => (server.address() as AddressInfo).port;
 
 /** As many ports that were free a moment ago. */
-export async function freePorts(count: number): Promise<number[]> {
+async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
   await Promise.all(servers.map((server) => once(server, "listening")));
   const ports = servers.map(portOf);
