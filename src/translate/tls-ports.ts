@@ -46,7 +46,7 @@ export function tlsPort(
   };
   for (const listener of listeners) {
     const { hostname } = listener;
-    const chainName = `${name}/${listener.listener.name}`;
+    const chainName = `${name}/${nameInPort(listener)}`;
     if (!isServed(listener)) {
       put(hostname, { name: chainName, use: "Nothing" });
       continue;
@@ -72,6 +72,12 @@ export function tlsPort(
     put(hostname, { name: chainName, use: "Nothing" });
   }
   return { chains: chainsOf(uses), tables };
+}
+
+/** A listener's name is its owner's alone: a ListenerSet may have one that the Gateway, or another set, has too. */
+function nameInPort({ listener, owner }: JudgedListener): string {
+  const [kind, key = ""] = owner.split(" ");
+  return kind === "Gateway" ? listener.name : `ListenerSet/${key}/${listener.name}`;
 }
 
 /** One chain for all names with the same use, in the order of their names. */
