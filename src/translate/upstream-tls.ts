@@ -6,6 +6,7 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import type { ConfigSource } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
+import { TlsParameters_TlsProtocol } from "../envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { UpstreamTlsContextSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { pack } from "./any.ts";
 import type { BackendTls } from "./backend-tls.ts";
@@ -22,6 +23,11 @@ export function upstreamTls(
   const context: MessageInitShape<typeof UpstreamTlsContextSchema> = {
     sni: serverName,
     commonTlsContext: {
+      // By itself Envoy asks backends for TLS 1.2 and nothing newer, which some refuse.
+      tlsParams: {
+        tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_2,
+        tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+      },
       ...(certificate !== undefined && {
         tlsCertificateSdsSecretConfigs: [{ name: certificate, sdsConfig: source }],
       }),

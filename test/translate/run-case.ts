@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { findBinary } from "../../src/lab/binaries/binaries.ts";
 import { buildCase, parseCase } from "../../src/translate/case-file.ts";
+import type { CaseFile } from "../../src/translate/case-file.ts";
 import { staticBootstrap } from "../../src/translate/static-bootstrap.ts";
 import { createTranslate } from "../../src/translate/translate.ts";
 
@@ -47,14 +48,19 @@ export async function runCase(
   ports: Readonly<Record<string, number>>,
   bound: readonly number[],
 ): Promise<RunningCase> {
-  const program = envoyProgram();
-  if (program === undefined) throw new Error("there is no Envoy");
   const words = new RegExp(`\\bport: (${Object.keys(ports).join("|")})\\b`, "g");
   const text = readFileSync(file, "utf8").replace(
     words,
     (_, word: string) => `port: ${String(ports[word] ?? 0)}`,
   );
-  const { world, desired } = buildCase(parseCase(text));
+  return startCase(parseCase(text), bound);
+}
+
+/** The same with a case as it stands. */
+export async function startCase(file: CaseFile, bound: readonly number[]): Promise<RunningCase> {
+  const program = envoyProgram();
+  if (program === undefined) throw new Error("there is no Envoy");
+  const { world, desired } = buildCase(file);
   const { config } = createTranslate()(world, desired);
   const free = await freePorts(bound.length);
   const places = new Map(bound.map((port, index) => [port, free[index] ?? 0]));
