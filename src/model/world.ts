@@ -103,7 +103,7 @@ export interface Settings {
   readonly dummyEndpoints: "All" | "Referenced";
   /** Writes the deprecated Endpoints beside each proxy slice. */
   readonly legacyEndpoints: boolean;
-  /** Replicas of each shared pool. */
+  /** Replicas of each shared pool, and of each user's Gateway. */
   readonly poolReplicas: number;
   /**
    * Who carries the traffic: mc-wan's own Envoys, or another implementation of Gateway API, by the name of its

@@ -89,7 +89,12 @@ export function registerController(program: Command): void {
       yesOrNo,
       true,
     )
-    .option("--pool-replicas <count>", "Envoys of each shared pool", numberOption({ min: 1, max: 100 }), 2)
+    .option(
+      "--pool-replicas <count>",
+      "Envoys of each shared pool, and of each Gateway of a user",
+      numberOption({ min: 1, max: 100 }),
+      2,
+    )
     .addOption(
       new Option("--ingress-mode <mode>", "at which addresses peers reach this cluster's gateways")
         .choices(ingressModes)
