@@ -61,6 +61,35 @@ describe("fleets", () => {
     expect(client.received.length).to.equal(before);
   });
 
+  it("are served each by itself: one that can't be encoded keeps what it had", () => {
+    const fleets = new Fleets();
+    fleets.publish(envoyConfigOf(small), 0);
+    const client = new Willing(fleets);
+    const good = envoyConfigOf({ ...small, clusters: { a: 1001, b: 1004 } }).fleets.get(fleetName)!;
+    // No 32 bits hold this port.
+    const bad = envoyConfigOf({ ...small, clusters: { a: -1 } }).fleets.get(fleetName)!;
+    const publish = (config: typeof good) => (): unknown =>
+      fleets.publish(
+        {
+          fleets: new Map([
+            ["a-bad-one", bad],
+            [fleetName, config],
+          ]),
+        },
+        1,
+      );
+    expect(publish(good)).to.throw(AggregateError);
+    client.settle(1);
+    expect(client.received).to.include("b");
+    const before = client.received.length;
+    expect(publish(bad)).to.throw(AggregateError);
+    client.settle(1);
+    expect(client.received.length).to.equal(before);
+    expect(fleets.publish(envoyConfigOf({ ...small, clusters: { a: 1001, b: 1005 } }), 2).changed).to.equal(
+      1,
+    );
+  });
+
   it("push one resource for one endpoint that changes among a thousand services, at its size and 300 bytes", () => {
     const clusters = Object.fromEntries(
       Array.from({ length: 1_000 }, (_, index) => [`s${index}`, 1000 + index]),

@@ -64,15 +64,25 @@ export class Fleets {
   readonly #fleets = new Map<FleetName, Fleet>();
   readonly #departed = new Map<string, Departed>();
 
-  /** Takes a new configuration of all fleets; a fleet that is not in it keeps its last one until its streams end. */
+  /**
+   * Takes a new configuration of all fleets; a fleet that is not in it keeps its last one until its streams end.
+   * @throws AggregateError of those that can't be encoded: these keep their last one, and all others have the new one.
+   */
   publish(config: EnvoyConfig, nowMs: number): Publication {
     let changed = 0;
-    for (const [name, fleetConfig] of config.fleets)
-      changed += publishTo(this.#fleet(name), fleetConfig, nowMs);
+    const failures: unknown[] = [];
+    for (const [name, fleetConfig] of config.fleets) {
+      try {
+        changed += publishTo(this.#fleet(name), fleetConfig, nowMs);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
     for (const [name, fleet] of this.#fleets) {
       fleet.isWanted = config.fleets.has(name);
       this.#endIfUnused(name, fleet);
     }
+    if (failures.length > 0) throw new AggregateError(failures, failuresMessage);
     return { changed };
   }
 
@@ -179,11 +189,20 @@ export class Fleets {
   }
 }
 
+const failuresMessage = "Some fleets keep their last configuration, since the new one can't be encoded.";
+
 function publishTo(fleet: Fleet, config: FleetConfig, nowMs: number): number {
   if (fleet.config === config) return 0;
-  fleet.linger = addLingering(fleet.linger, { previous: fleet.config, next: config, nowMs });
+  const { config: previous, linger } = fleet;
+  fleet.linger = addLingering(linger, { previous, next: config, nowMs });
   fleet.config = config;
-  const changed = push(fleet, nowMs);
+  let changed: number;
+  try {
+    changed = push(fleet, nowMs);
+  } catch (error) {
+    Object.assign(fleet, { config: previous, linger });
+    throw error;
+  }
   fleet.gateways = publishedGateways(fleet.gateways, config.gateways, fleet.snapshot?.number ?? 0);
   return changed;
 }
