@@ -4,6 +4,7 @@
  *
  * Source: Gateway API, GRPCRouteSpec.hostnames.
  */
+import type { RouteKind } from "../model/kinds.ts";
 import { byAge } from "../model/order.ts";
 import { intersections } from "./hosts.ts";
 import type { RouteAtGateway } from "./loaded-gateway.ts";
@@ -16,18 +17,16 @@ export function lostListeners<R extends RouteAtGateway>(
   const lost = new Map<R, JudgedListener[]>();
   // Almost always there is nothing to decide.
   if (routes.every(({ kind }) => kind === routes[0]?.kind)) return lost;
-  const byListener = new Map<
-    JudgedListener,
-    { readonly route: R; readonly hostnames: readonly string[] }[]
-  >();
+  /** Hostnames that routes of each kind have: only those of the other kind are looked at. */
+  const byListener = new Map<JudgedListener, Record<RouteKind, (readonly string[])[]>>();
   for (const route of routes.toSorted((a, b) => byAge(a.route, b.route))) {
     for (const { listener, hostnames } of route.attachments) {
-      const holders = byListener.get(listener) ?? [];
-      const isLost = holders.some(
-        (holder) => holder.route.kind !== route.kind && intersections(holder.hostnames, hostnames).length > 0,
-      );
+      const held = byListener.get(listener) ?? { HTTPRoute: [], GRPCRoute: [] };
+      byListener.set(listener, held);
+      const others = held[route.kind === "HTTPRoute" ? "GRPCRoute" : "HTTPRoute"];
+      const isLost = others.some((other) => intersections(other, hostnames).length > 0);
       if (isLost) lost.set(route, [...(lost.get(route) ?? []), listener]);
-      else byListener.set(listener, [...holders, { route, hostnames }]);
+      else held[route.kind].push(hostnames);
     }
   }
   return lost;
