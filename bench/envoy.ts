@@ -85,6 +85,7 @@ async function atSize(size: number, count: number): Promise<Figure[]> {
           acknowledged = performance.now();
       },
       set: () => undefined,
+      forget: () => undefined,
       observe: () => undefined,
     };
     const server = createAdsServer({ log: silent, metrics, listen: "127.0.0.1:0", replica: "bench" });

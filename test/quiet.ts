@@ -33,6 +33,7 @@ export function keptMetrics(): KeptMetrics {
   return {
     increment: (name, labels) => counted.push({ name, labels }),
     set: () => undefined,
+    forget: () => undefined,
     observe: () => undefined,
     total: (name, labels = {}) =>
       counted.filter(

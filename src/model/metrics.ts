@@ -86,6 +86,8 @@ export interface Metrics {
   increment<Name extends NameOf<"counter">>(name: Name, labels: LabelsOf<Name>): void;
   /** Sets a gauge. */
   set<Name extends NameOf<"gauge">>(name: Name, labels: LabelsOf<Name>, value: number): void;
+  /** Takes a gauge away for these labels: what they name is gone. */
+  forget<Name extends NameOf<"gauge">>(name: Name, labels: LabelsOf<Name>): void;
   /** Adds one duration, in seconds, to a histogram. */
   observe<Name extends NameOf<"histogram">>(name: Name, labels: LabelsOf<Name>, seconds: number): void;
 }

@@ -24,6 +24,7 @@ describe("a real Envoy under the ADS server", function () {
   const metrics: Metrics = {
     increment: (name) => counts.set(name, (counts.get(name) ?? 0) + 1),
     set: () => undefined,
+    forget: () => undefined,
     observe: () => undefined,
   };
   let server: AdsServer;

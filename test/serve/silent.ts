@@ -15,5 +15,6 @@ export const silentLog: Log = {
 export const silentMetrics: Metrics = {
   increment: () => undefined,
   set: () => undefined,
+  forget: () => undefined,
   observe: () => undefined,
 };

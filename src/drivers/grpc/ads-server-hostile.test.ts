@@ -59,6 +59,8 @@ describe("the ADS server, when a client behaves as no Envoy does", function () {
   let server: AdsServer;
   let port = 0;
   const open: Hostile[] = [];
+  /** Fleets of which the streams are counted. */
+  const counted = new Set<string>();
   const connect = (): Hostile => {
     const client = new Hostile(port);
     open.push(client);
@@ -79,7 +81,11 @@ describe("the ADS server, when a client behaves as no Envoy does", function () {
   before(async () => {
     server = createAdsServer({
       log: silentLog,
-      metrics: silentMetrics,
+      metrics: {
+        ...silentMetrics,
+        set: (_name, labels) => counted.add(Object.values(labels).join()),
+        forget: (_name, labels) => counted.delete(Object.values(labels).join()),
+      },
       listen: "127.0.0.1:0",
       replica: "one",
     });
@@ -159,6 +165,15 @@ describe("the ADS server, when a client behaves as no Envoy does", function () {
     client.send({ typeUrl: cluster, responseNonce: "1", errorDetail: { code: 0, message: "" } });
     await sleep(100);
     expect(client.responses).to.equal(1);
+  });
+
+  it("counts nothing any more of fleets that clients made up, once they are gone", async () => {
+    const strangers = Array.from({ length: 5 }, (_, index) =>
+      connect().send({ typeUrl: cluster, node: { id: "pod-1", cluster: `made-up-${index}` } }),
+    );
+    await until(() => counted.has("made-up-4"));
+    for (const { call } of strangers) call.cancel();
+    await until(() => [...counted].every((fleet) => fleet === fleetName));
   });
 
   it("ends a stream whose client is done, and survives a flood of streams that are cut at once", async () => {

@@ -24,7 +24,12 @@ const silent: Log = {
   error: () => undefined,
   child: () => silent,
 };
-const metrics: Metrics = { increment: () => undefined, set: () => undefined, observe: () => undefined };
+const metrics: Metrics = {
+  increment: () => undefined,
+  set: () => undefined,
+  forget: () => undefined,
+  observe: () => undefined,
+};
 const small = {
   clusters: { a: 1001 },
   tables: { table: { "test.local": "a" } },

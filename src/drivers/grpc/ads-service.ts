@@ -147,5 +147,8 @@ function noteAnswer(request: StreamRequest, log: Log, metrics: Metrics): void {
 }
 
 function countStreams({ fleets, metrics }: AdsServiceOptions, fleet: string): void {
-  metrics.set("mcwan_xds_streams", { fleet }, fleets.streams().get(fleet)?.length ?? 0);
+  const count = fleets.streams().get(fleet)?.length;
+  // Whoever reaches the port may name any number of fleets.
+  if (count === undefined) metrics.forget("mcwan_xds_streams", { fleet });
+  else metrics.set("mcwan_xds_streams", { fleet }, count);
 }

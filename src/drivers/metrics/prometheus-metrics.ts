@@ -31,6 +31,7 @@ export function prometheusMetrics(): PrometheusMetrics {
     text: () => registry.metrics(),
     increment: (name, labels) => counters.get(name)?.inc(labels),
     set: (name, labels, value) => gauges.get(name)?.set(labels, value),
+    forget: (name, labels) => gauges.get(name)?.remove(labels),
     observe: (name, labels, seconds) => histograms.get(name)?.observe(labels, seconds),
   };
 }
