@@ -1,6 +1,13 @@
 import { expect } from "chai";
 import type { Desired, DesiredStatus, ServedGateway } from "../model/desired.ts";
-import type { Acknowledgement, GatewayVerdict, RefusedRoute, RouteVerdict } from "../model/envoy-config.ts";
+import type {
+  Acknowledgement,
+  GatewayVerdict,
+  ListenerSetVerdict,
+  RefusedRoute,
+  RouteVerdict,
+  Verdicts,
+} from "../model/envoy-config.ts";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
 import { gatewayStatuses } from "./gateway-status.ts";
 import { worldFrom } from "./world-from-yaml.ts";
@@ -53,6 +60,7 @@ interface Situation {
   readonly routes?: Desired["httpRoutes"];
   readonly statuses?: Desired["statuses"];
   readonly refusedRoutes?: readonly RefusedRoute[];
+  readonly verdicts?: Partial<Verdicts>;
 }
 
 function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
@@ -83,6 +91,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
         tlsRoutes: new Map(),
         listenerSets: new Map(),
         backendTlsPolicies: new Map(),
+        ...situation.verdicts,
       },
     },
     acknowledgements: new Map(situation.acknowledgement ? [["n/g", situation.acknowledgement]] : []),
@@ -107,6 +116,85 @@ const stood = (observedGeneration: number): Condition => ({
   reason: "Programmed",
   message: "",
   observedGeneration,
+});
+
+/** Status, reason and number of listeners of Programmed at a ListenerSet. */
+function programmedSet(
+  set: Partial<ListenerSetVerdict>,
+  situation: Situation = {},
+): { status: string | undefined; reason: string | undefined; listeners: unknown } {
+  const whole = { gateway: "n/g", accepted, listeners: verdict.listeners, ...set };
+  const status = statuses({ ...situation, verdicts: { listenerSets: new Map([["n/s", whole]]) } }).get(
+    "ListenerSet/n/s",
+  );
+  if (status?.form !== "Conditions") throw new Error("a ListenerSet has conditions");
+  const found = status.conditions.find(({ type }) => type === "Programmed");
+  const listeners = (status.fields?.["listeners"] as unknown[] | undefined)?.length;
+  return { status: found?.status, reason: found?.reason, listeners };
+}
+
+describe("status of ListenerSets, and of what only users write", () => {
+  it("is Programmed with the Gateway, and not before", () => {
+    const acknowledgement = { programmed: 7 };
+    expect(programmedSet({}, { acknowledgement })).to.deep.equal({
+      status: "True",
+      reason: "Programmed",
+      listeners: 2,
+    });
+    expect(programmedSet({})).to.deep.equal({ status: "False", reason: "ParentNotProgrammed", listeners: 2 });
+    expect(programmedSet({ gateway: "n/other" }, { acknowledgement }).status).to.equal("False");
+  });
+
+  it("says why a ListenerSet that is not accepted is not programmed, and nothing of its listeners if it may not be there", () => {
+    const refused = { ...accepted, status: "False", reason: "NotAllowed" } as const;
+    expect(programmedSet({ accepted: refused })).to.deep.equal({
+      status: "False",
+      reason: "NotAllowed",
+      listeners: undefined,
+    });
+    const conflicted = { ...accepted, status: "False", reason: "ListenersNotValid" } as const;
+    expect(programmedSet({ accepted: conflicted })).to.include({ reason: "ListenersNotValid", listeners: 2 });
+  });
+
+  it("tells at a listener which conflict keeps it from being programmed", () => {
+    const conflict = { ...accepted, type: "Conflicted", reason: "HostnameConflict" } as const;
+    const refused = { ...accepted, status: "False", reason: "HostnameConflict" } as const;
+    const status = statuses({
+      verdict: {
+        conditions: [accepted],
+        listeners: [
+          {
+            name: "a",
+            attachedRoutes: 0,
+            isServed: true,
+            supportedKinds: [],
+            conditions: [refused, conflict],
+          },
+        ],
+      },
+    }).get("Gateway/n/g");
+    expect(JSON.stringify(status)).to.contain(
+      '"type":"Programmed","status":"False","reason":"HostnameConflict"',
+    );
+  });
+
+  it("is told of GRPCRoutes, TLSRoutes and BackendTLSPolicies with the generation that stands", () => {
+    const ancestor = { ancestorRef: { name: "g" }, conditions: [accepted] };
+    const policy = { ...gateway({ generation: 3 }), kind: "BackendTLSPolicy" };
+    const found = statuses({
+      home: [gateway({}), policy],
+      verdicts: {
+        grpcRoutes: new Map([["n/grpc", [routeVerdict]]]),
+        tlsRoutes: new Map([["n/tls", [routeVerdict]]]),
+        backendTlsPolicies: new Map([["n/g", [ancestor]]]),
+      },
+    });
+    expect([...found.keys()]).to.include.members(["GRPCRoute/n/grpc", "TLSRoute/n/tls"]);
+    const said = found.get("BackendTLSPolicy/n/g");
+    expect(said?.form === "PolicyAncestors" && said.ancestors[0]?.conditions[0]?.observedGeneration).to.equal(
+      3,
+    );
+  });
 });
 
 describe("status of Gateways and routes", () => {

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { expect } from "chai";
 import { findBinary } from "../lab/binaries/binaries.ts";
 import { buildCase, parseCase } from "./case-file.ts";
-import { staticBootstrap } from "./static-bootstrap.ts";
+import { staticBootstrap } from "../../test/translate/static-bootstrap.ts";
 import { createTranslate } from "./translate.ts";
 
 const run = promisify(execFile);

@@ -13,7 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { findBinary } from "../lab/binaries/binaries.ts";
 import { buildCase, parseCase } from "./case-file.ts";
-import { staticBootstrap } from "./static-bootstrap.ts";
+import { staticBootstrap } from "../../test/translate/static-bootstrap.ts";
 import { createTranslate } from "./translate.ts";
 
 interface Echo {

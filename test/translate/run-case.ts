@@ -15,7 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { findBinary } from "../../src/lab/binaries/binaries.ts";
 import { buildCase, parseCase } from "../../src/translate/case-file.ts";
 import type { CaseFile } from "../../src/translate/case-file.ts";
-import { staticBootstrap } from "../../src/translate/static-bootstrap.ts";
+import { staticBootstrap } from "./static-bootstrap.ts";
 import { createTranslate } from "../../src/translate/translate.ts";
 
 /** A running Envoy. */

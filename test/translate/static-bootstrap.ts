@@ -4,25 +4,25 @@
  */
 import { create, toJsonString } from "@bufbuild/protobuf";
 import { anyUnpack } from "@bufbuild/protobuf/wkt";
-import { BootstrapSchema } from "../envoy/envoy/config/bootstrap/v3/bootstrap_pb.ts";
-import { Cluster_DiscoveryType, ClusterSchema } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
-import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
-import { AddressSchema } from "../envoy/envoy/config/core/v3/address_pb.ts";
-import { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
-import type { TransportSocket } from "../envoy/envoy/config/core/v3/base_pb.ts";
-import { FilterSchema } from "../envoy/envoy/config/listener/v3/listener_components_pb.ts";
-import type { Filter } from "../envoy/envoy/config/listener/v3/listener_components_pb.ts";
-import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
-import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
-import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
-import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { BootstrapSchema } from "../../src/envoy/envoy/config/bootstrap/v3/bootstrap_pb.ts";
+import { Cluster_DiscoveryType, ClusterSchema } from "../../src/envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import type { Cluster } from "../../src/envoy/envoy/config/cluster/v3/cluster_pb.ts";
+import { AddressSchema } from "../../src/envoy/envoy/config/core/v3/address_pb.ts";
+import { TransportSocketSchema } from "../../src/envoy/envoy/config/core/v3/base_pb.ts";
+import type { TransportSocket } from "../../src/envoy/envoy/config/core/v3/base_pb.ts";
+import { FilterSchema } from "../../src/envoy/envoy/config/listener/v3/listener_components_pb.ts";
+import type { Filter } from "../../src/envoy/envoy/config/listener/v3/listener_components_pb.ts";
+import { ListenerSchema } from "../../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import type { Listener } from "../../src/envoy/envoy/config/listener/v3/listener_pb.ts";
+import { RouteConfigurationSchema } from "../../src/envoy/envoy/config/route/v3/route_pb.ts";
+import { HttpConnectionManagerSchema } from "../../src/envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
-} from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
-import { envoyRegistry } from "../envoy/registry.ts";
-import type { FleetConfig } from "../model/envoy-config.ts";
-import { pack } from "./any.ts";
+} from "../../src/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { envoyRegistry } from "../../src/envoy/registry.ts";
+import type { FleetConfig } from "../../src/model/envoy-config.ts";
+import { pack } from "../../src/translate/any.ts";
 
 /** Where listeners listen in a test: the address, and the port for the port that Envoy would bind. */
 export interface TestPlace {
