@@ -64,7 +64,8 @@ export function sharedPools(
 /** Name of the fleet of a user's Gateway; a label's value, so at most 63 characters. */
 function fleetName(namespace: string, gateway: string): FleetName {
   const plain = `${namespace}.${gateway}`;
-  return plain.length <= 63 ? plain : hashedName(namespace, gateway);
+  // Without a dot: with one it could be the plain form of a Gateway in another namespace, whose Envoys would get all of this one.
+  return plain.length <= 63 ? plain : hashedName(namespace, gateway).replaceAll(".", "-");
 }
 
 /** Whether a Gateway is a user's and ours to carry. */
