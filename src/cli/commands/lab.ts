@@ -86,8 +86,9 @@ export function registerLab(program: Command): void {
     .command("env")
     .description('print what a shell needs: eval "$(mcwan lab env)"')
     .action(async () => {
-      const { kubeconfig, runDir } = await current();
-      print(`export MCWAN_RUN=${quote(runDir)}\nexport KUBECONFIG=${quote(kubeconfig)}`);
+      const lab = await current();
+      print(`export MCWAN_RUN=${quote(lab.runDir)}`);
+      print(`export KUBECONFIG=${quote(lab.kubeconfig)}\nexport KUBECACHEDIR=${quote(kubectlCache(lab))}`);
     });
   lab
     .command("kubectl")
@@ -161,8 +162,13 @@ async function runKubectl(args: readonly string[], cluster: string | undefined):
   const lab = await current();
   const { context } = cluster === undefined ? (lab.clusters[0] ?? lab.cluster("")) : lab.cluster(cluster);
   process.exitCode = await passThrough([lab.program("kubectl"), "--context", context, ...args], {
-    env: { KUBECONFIG: lab.kubeconfig },
+    env: { KUBECONFIG: lab.kubeconfig, KUBECACHEDIR: kubectlCache(lab) },
   });
+}
+
+/** What kubectl notes of the API servers, by port: an earlier lab on the same port had other kinds. It ends with the lab. */
+function kubectlCache({ runDir }: Lab): string {
+  return join(runDir, "kubectl-cache");
 }
 
 async function current(): Promise<Lab> {
