@@ -13,7 +13,7 @@ import type { Problem } from "../model/problem.ts";
 import { gatewayGroup } from "./gateway-api.ts";
 import type { GatewayListener } from "./gateway-api.ts";
 import type { GatewayTls, ListenerTls } from "./gateway-tls.ts";
-import { anyHost, intersections, normalizeHost } from "./hosts.ts";
+import { anyHost, normalizeHost, wildcardsAbove } from "./hosts.ts";
 import { listenerKey, parentKey } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
 
@@ -84,10 +84,12 @@ export function judgeListeners(
     const own = owner.listeners.map((listener) => judgeListener(listener, owner, { ...served, tls }));
     // What came before has the place.
     const before = judged.filter(isAccepted);
-    judged.push(...own.map((one) => withConflict(one, own, before)));
+    const around = { before, all: [...before, ...own] };
+    judged.push(...own.map((one) => withConflict(one, around)));
   }
+  const overlaps = overlapsOf(judged);
   return judged.map((one) => {
-    const overlap = overlapOf(one, judged);
+    const overlap = overlaps.get(one);
     return overlap === undefined ? one : { ...one, overlap };
   });
 }
@@ -129,8 +131,7 @@ function judgeListener(
 /** A listener with its conflict: with the others of its owner, or with those that came before. */
 function withConflict(
   one: JudgedListener,
-  own: readonly JudgedListener[],
-  before: readonly JudgedListener[],
+  { before, all }: { readonly before: readonly JudgedListener[]; readonly all: readonly JudgedListener[] },
 ): JudgedListener {
   const other = before.find(
     ({ listener }) =>
@@ -141,7 +142,7 @@ function withConflict(
     const { refusal: _refusal, ...rest } = one;
     return { ...rest, conflict: { reason: reasons.ProtocolConflict, message } };
   }
-  const conflict = conflictOf(one, [...before, ...own]);
+  const conflict = conflictOf(one, all);
   return conflict === undefined ? one : { ...one, conflict };
 }
 
@@ -240,18 +241,38 @@ function conflictOf(one: JudgedListener, all: readonly JudgedListener[]): Proble
   return { reason: reasons.PortUnavailable, message };
 }
 
-/** Clients may reuse a connection for every name in its certificate: where hostnames overlap, requests come to the wrong listener. */
-function overlapOf(one: JudgedListener, all: readonly JudgedListener[]): Problem | undefined {
-  if (one.way !== "Https") return undefined;
-  const other = all.find(
-    ({ listener, way, hostname }) =>
-      listener !== one.listener &&
-      way === "Https" &&
-      listener.port === one.listener.port &&
-      hostname !== one.hostname &&
-      intersections([hostname], [one.hostname]).length > 0,
-  );
-  if (other === undefined) return undefined;
+/**
+ * Clients may reuse a connection for every name in its certificate: where hostnames overlap, requests come to the wrong
+ * listener. Two of them do where one is a wildcard above the other. Of several others the first one is told.
+ */
+function overlapsOf(all: readonly JudgedListener[]): ReadonlyMap<JudgedListener, Problem> {
+  const overlaps = new Map<JudgedListener, Problem>();
+  const https = all.filter(({ way }) => way === "Https");
+  const places = new Map(https.map((one, index) => [one, index]));
+  for (const atPort of Map.groupBy(https, ({ listener }) => listener.port).values()) {
+    const byHostname = Map.groupBy(atPort, ({ hostname }) => hostname);
+    const firstOthers = new Map<string, JudgedListener>();
+    const note = (hostname: string, [other]: readonly JudgedListener[]): void => {
+      const known = firstOthers.get(hostname);
+      if (other === undefined) return;
+      if (known === undefined || (places.get(other) ?? 0) < (places.get(known) ?? 0))
+        firstOthers.set(hostname, other);
+    };
+    for (const [hostname, own] of byHostname) {
+      for (const wildcard of wildcardsAbove(hostname)) {
+        note(hostname, byHostname.get(wildcard) ?? []);
+        if (byHostname.has(wildcard)) note(wildcard, own);
+      }
+    }
+    for (const one of atPort) {
+      const other = firstOthers.get(one.hostname);
+      if (other !== undefined) overlaps.set(one, overlapOf(one, other));
+    }
+  }
+  return overlaps;
+}
+
+function overlapOf(one: JudgedListener, other: JudgedListener): Problem {
   const message = `Hostnames of listeners ${one.listener.name} and ${other.listener.name} overlap: a request that comes over a connection of the other one is answered with 421.`;
   return { reason: reasons.OverlappingHostnames, message };
 }
