@@ -13,6 +13,7 @@ import { runSuite, type SuiteResult } from "./suite.ts";
 
 /** Tests that make no Gateway of their own are quick: the suite's base has theirs. */
 const part = [
+  "BackendTLSPolicy",
   "GRPCExactMethodMatching",
   "GatewayInvalidRouteKind",
   "HTTPRouteCrossNamespace",
