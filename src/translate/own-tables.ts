@@ -77,11 +77,15 @@ export function ownTables(gateway: LoadedGateway, memory: Memory): OwnTables {
       ]);
     }
   }
-  for (const { attachments, passed, terminated } of gateway.streams) {
-    for (const { listener } of attachments.filter((one) => isServed(one.listener))) {
-      const { specs: named } = listener.way === "Passthrough" ? passed : terminated;
-      for (const spec of named) specs.set(spec.name, spec);
-    }
+  // Not all that TLSRoutes name: of two with the same hostname the older has it.
+  const streamed = new Set(
+    ports.flatMap(({ chains }) =>
+      chains.flatMap((chain) => (chain.use === "Stream" ? chain.shares.map(({ cluster }) => cluster) : [])),
+    ),
+  );
+  for (const { passed, terminated } of gateway.streams) {
+    for (const spec of [...passed.specs, ...terminated.specs])
+      if (streamed.has(spec.name)) specs.set(spec.name, spec);
   }
   const tables = new Map([...hostings].map(([name, hosting]) => [name, hostsOf(name, hosting, memory)]));
   for (const name of memory.keys()) if (!tables.has(name)) memory.delete(name);
