@@ -37,7 +37,7 @@ const named = fc
   })
   .map(dense);
 
-export const match = fc
+const match = fc
   .record({
     path: maybe(
       fc
