@@ -287,7 +287,11 @@ const dummies: Claim = {
     mustStand(grants, `ReferenceGrant mc-wan/${grants[0]?.metadata.name ?? ""}`, {
       metadata: byCrd,
       spec: {
-        from: [{ group: "gateway.networking.k8s.io", kind: "HTTPRoute", namespace: "secure" }],
+        from: ["HTTPRoute", "GRPCRoute"].map((kind) => ({
+          group: "gateway.networking.k8s.io",
+          kind,
+          namespace: "secure",
+        })),
         to: [high, low].map((policy) => ({ group: "", kind: "Service", name: `payment-secure-${policy}` })),
       },
     });

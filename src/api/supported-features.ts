@@ -41,6 +41,7 @@ export const supportedFeatures = [
   "HTTPRouteRequestTimeout",
   "HTTPRouteResponseHeaderModification",
   "HTTPRouteSchemeRedirect",
+  "ListenerSet",
   "ReferenceGrant",
   "TLSRoute",
   "TLSRouteModeMixed",

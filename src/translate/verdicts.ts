@@ -90,7 +90,8 @@ export function listenerSetVerdict(
   listeners: readonly CountedListener[],
 ): ListenerSetVerdict {
   const say = about(served.set.metadata.generation);
-  const refused = listeners.filter(({ judged }) => !isAccepted(judged));
+  // One without a certificate that it may use counts too: a set of which nothing is served is not accepted.
+  const refused = listeners.filter(({ judged }) => !isAccepted(judged) || !isServed(judged));
   const isTaken = served.isAllowed && refusal === undefined && refused.length < listeners.length;
   const problem = listenerSetProblem(served, { isRefused: refusal !== undefined, refused });
   return {
