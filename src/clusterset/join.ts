@@ -19,6 +19,7 @@ import {
   peerRole,
   peerSecret,
   peerSecretName,
+  serverIn,
   tokenName,
 } from "./member-objects.ts";
 import type { MemberObject } from "./member-objects.ts";
@@ -38,6 +39,8 @@ export interface JoinOptions {
   readonly isDryRun: boolean;
   /** Tokens that exist are replaced by new ones: the old ones are refused, at the latest after 10 s. */
   readonly rotate: boolean;
+  /** A peer may lead to another server than before. */
+  readonly replace: boolean;
   readonly step: (step: Step) => void;
   readonly signal: AbortSignal;
 }
@@ -53,7 +56,7 @@ export async function join(members: readonly Member[], options: JoinOptions): Pr
   const installed = await Promise.all(
     members.map(async (member) => ({ member, role: await installedRole(member) })),
   );
-  await Promise.all(members.map((member) => refuseOtherSecrets(member, members, options.signal)));
+  await Promise.all(members.map((member) => refuseOtherSecrets(member, members, options)));
   const pairs = installed.flatMap(({ member, role }) =>
     members.filter((reader) => reader !== member).map((reader) => ({ member, reader, role })),
   );
@@ -88,19 +91,28 @@ async function installedRole({ api, context }: Member): Promise<KubeObject> {
   return role;
 }
 
-/** Two Secrets for one peer: the older would hold, and nobody would see why the new one does nothing. */
+/**
+ * Another Secret for a peer: the older would hold, and nobody would see why the new one does nothing. Our own that leads
+ * elsewhere: most likely an id is given to the wrong cluster, and the right one would be lost.
+ */
 async function refuseOtherSecrets(
   { api, context }: Member,
   members: readonly Member[],
-  signal: AbortSignal,
+  { signal, replace }: JoinOptions,
 ): Promise<void> {
   const found = await api.list(kinds.Secret, { namespace: systemNamespace, labels: labels.peer, signal });
-  for (const { metadata } of found.items as readonly KubeObject[]) {
-    const id = metadata.labels?.[labels.peer];
-    const isMembers = members.some((member) => member.id === id);
-    if (id !== undefined && isMembers && metadata.name !== peerSecretName(id))
+  for (const secret of found.items as readonly KubeObject[]) {
+    const { name, labels: own } = secret.metadata;
+    const member = members.find(({ id }) => id === own?.[labels.peer]);
+    if (member === undefined) continue;
+    if (name !== peerSecretName(member.id))
       throw new UsageError(
-        `${context}: Secret ${systemNamespace}/${metadata.name} already stands for peer ${id}: kubectl --context ${context} delete secret -n ${systemNamespace} ${metadata.name}`,
+        `${context}: Secret ${systemNamespace}/${name} already stands for peer ${member.id}: kubectl --context ${context} delete secret -n ${systemNamespace} ${name}`,
+      );
+    const server = serverIn(secret);
+    if (!replace && server !== undefined && server !== member.endpoint.server)
+      throw new UsageError(
+        `${context}: peer ${member.id} is at ${server}, and ${member.context} is at ${member.endpoint.server}: see that ${member.context} is ${member.id}; if it has moved, join again with --replace`,
       );
   }
 }

@@ -4,7 +4,7 @@
  *
  * Pure. None of them carries our managed-by label: the controller doesn't write them and must not take them away.
  */
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import type { KindInfo } from "../model/kinds.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KubeObject, ObjectMeta } from "../model/kube-object.ts";
@@ -123,6 +123,20 @@ export function peerSecret(
     type: "Opaque",
     data: { kubeconfig: base64(stringify(kubeconfig)) },
   });
+}
+
+/** Where a Secret for a peer leads; undefined if that can't be read, so that it may be replaced. */
+export function serverIn(secret: KubeObject): string | undefined {
+  const { kubeconfig = "" } = (secret["data"] ?? {}) as { kubeconfig?: string };
+  try {
+    const config = parse(Buffer.from(kubeconfig, "base64").toString("utf8")) as {
+      clusters?: readonly { cluster?: { server?: unknown } }[];
+    } | null;
+    const server = config?.clusters?.[0]?.cluster?.server;
+    return typeof server === "string" ? server : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function core(

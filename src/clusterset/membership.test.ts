@@ -73,6 +73,7 @@ describe("clusters that join and leave", function () {
     await join(members, {
       isDryRun: false,
       rotate: false,
+      replace: false,
       step: (step) => steps.push(step),
       signal: AbortSignal.timeout(20_000),
       ...options,
@@ -181,6 +182,24 @@ describe("clusters that join and leave", function () {
     await api.delete(kinds.Secret, metadata, { uid: metadata.uid ?? "" });
     expect(error).to.be.instanceOf(UsageError);
     expect(String(error)).to.contain("delete secret -n mc-wan-system by-hand");
+  });
+
+  it("refuse to lead a known peer elsewhere, unless that is asked for", async () => {
+    const moved = members.map((member) =>
+      member.id === "east"
+        ? { ...member, endpoint: { ...member.endpoint, server: "https://198.18.0.9:6443" } }
+        : member,
+    );
+    const options = {
+      isDryRun: true,
+      rotate: false,
+      step: () => undefined,
+      signal: AbortSignal.timeout(20_000),
+    };
+    const error = await join(moved, { ...options, replace: false }).catch((caught: unknown) => caught);
+    expect(error).to.be.instanceOf(UsageError);
+    expect(String(error)).to.contain("west: peer east is at https://127.0.0.1:").and.contain("--replace");
+    await join(moved, { ...options, replace: true });
   });
 
   it("say what is left of the others when they leave, and leave nothing", async () => {

@@ -41,7 +41,13 @@ export async function installMcWan(
   });
   try {
     const signal = AbortSignal.timeout(joinTimeoutMs);
-    await join(open.members, { isDryRun: false, rotate: false, step: () => undefined, signal });
+    await join(open.members, {
+      isDryRun: false,
+      rotate: false,
+      replace: false,
+      step: () => undefined,
+      signal,
+    });
   } finally {
     await open.close();
   }

@@ -14,6 +14,7 @@ interface Options {
   readonly server?: Readonly<Record<string, string>>;
   readonly dryRun?: boolean;
   readonly rotate?: boolean;
+  readonly replace?: boolean;
   readonly reveal?: boolean;
   readonly wait: number;
   readonly output: "table" | "yaml" | "json";
@@ -31,12 +32,14 @@ export function registerJoin(program: Command): void {
       keyValue,
     )
     .option("--rotate", "replace the accounts' tokens by new ones")
+    .option("--replace", "let a peer lead to another server than before")
     .option("--reveal", "print credentials in -o yaml and -o json instead of leaving them out")
     .action(async (contexts: string[], options: Options) => {
       await run(contexts, options, async ({ members }, { step, signal }) => {
         await join(members, {
           isDryRun: options.dryRun === true,
           rotate: options.rotate === true,
+          replace: options.replace === true,
           step,
           signal,
         });
