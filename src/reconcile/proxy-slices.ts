@@ -4,7 +4,7 @@
  */
 import type { DesiredObject, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
-import { labels } from "../model/names.ts";
+import { dummyNamespace, labels } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import { metadataOf, typeOf } from "./owners.ts";
 
@@ -68,7 +68,12 @@ export function proxySlices(
         name: sliceName(name, port.port),
         cause,
         owner,
-        labels: { [labels.kubeServiceName]: name, [labels.sliceManagedBy]: labels.managedByValue },
+        labels: {
+          [labels.kubeServiceName]: name,
+          [labels.sliceManagedBy]: labels.managedByValue,
+          // As on the dummy itself: kube-proxy watches neither, and no change of one makes it write rules.
+          ...(namespace === dummyNamespace && { [labels.serviceProxyName]: labels.managedByValue }),
+        },
       }),
       addressType: "IPv4",
       ports: [port],
