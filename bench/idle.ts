@@ -116,7 +116,8 @@ async function versionsOf(cluster: BenchCluster): Promise<Map<string, string>> {
         "PodDisruptionBudget",
         "Deployment",
       ].includes(kind);
-      if (kind === "Pod" || kind === "CustomResourceDefinition" || kind === "EnvoyProxy") return;
+      // Read by mc-wan and written by others: a Node by its own heartbeat.
+      if (["Pod", "Node", "CustomResourceDefinition", "EnvoyProxy"].includes(kind)) return;
       const selection = isStandard ? { labels: `${labels.managedBy}=${labels.managedByValue}` } : {};
       for (const { metadata } of await listAll(cluster, kind, selection))
         versions.set(`${kind} ${keyOf(metadata)}`, metadata.resourceVersion ?? "");
