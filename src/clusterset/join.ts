@@ -12,6 +12,7 @@ import { kinds } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { labels, systemNamespace } from "../model/names.ts";
 import { nameOf } from "./findings.ts";
+import { listAll } from "./list-all.ts";
 import type { Member } from "./member.ts";
 import {
   accountObjects,
@@ -100,8 +101,8 @@ async function refuseOtherSecrets(
   members: readonly Member[],
   { signal, replace }: JoinOptions,
 ): Promise<void> {
-  const found = await api.list(kinds.Secret, { namespace: systemNamespace, labels: labels.peer, signal });
-  for (const secret of found.items as readonly KubeObject[]) {
+  const secrets = { kind: kinds.Secret, namespace: systemNamespace, labels: labels.peer };
+  for (const secret of await listAll(api, { ...secrets, signal })) {
     const { name, labels: own } = secret.metadata;
     const member = members.find(({ id }) => id === own?.[labels.peer]);
     if (member === undefined) continue;

@@ -12,6 +12,7 @@ import type { KubeObject } from "../model/kube-object.ts";
 import { labels, systemNamespace } from "../model/names.ts";
 import type { ClusterId } from "../model/world.ts";
 import type { Step } from "./join.ts";
+import { listAll } from "./list-all.ts";
 import type { Member } from "./member.ts";
 import { clusterRoleBinding, readerLabel } from "./member-objects.ts";
 
@@ -112,30 +113,17 @@ async function leftOf({ member, id }: Pair, signal: AbortSignal): Promise<readon
 }
 
 async function traces(
-  { member, id, trace: { kind, namespace, label } }: Pair & { readonly trace: Trace },
+  { member, id, trace: { label, ...where } }: Pair & { readonly trace: Trace },
   signal: AbortSignal,
 ): Promise<readonly KubeObject[]> {
-  const { items } = await member.api.list(kind, {
-    ...(namespace !== undefined && { namespace }),
-    labels: `${label}=${id}`,
-    signal,
-  });
-  // Items of a list don't say what they are.
-  return (items as readonly KubeObject[]).map((item) => ({
-    ...item,
-    apiVersion: kind.apiVersion,
-    kind: kind.kind,
-  }));
+  return await listAll(member.api, { ...where, labels: `${label}=${id}`, signal });
 }
 
 /** MCS ServiceImports that still name the cluster as an exporter. */
 async function importsFrom({ member, id }: Pair, signal: AbortSignal): Promise<readonly KubeObject[]> {
-  const kind = kinds.McsServiceImport;
-  const { items } = await member.api.list(kind, { signal });
-  return (items as readonly KubeObject[])
-    .filter((item) => {
-      const { clusters = [] } = (item["status"] ?? {}) as { clusters?: readonly { cluster?: string }[] };
-      return clusters.some(({ cluster }) => cluster === id);
-    })
-    .map((item) => ({ ...item, apiVersion: kind.apiVersion, kind: kind.kind }));
+  const imports = await listAll(member.api, { kind: kinds.McsServiceImport, signal });
+  return imports.filter((item) => {
+    const { clusters = [] } = (item["status"] ?? {}) as { clusters?: readonly { cluster?: string }[] };
+    return clusters.some(({ cluster }) => cluster === id);
+  });
 }

@@ -10,6 +10,7 @@ import type { KubeObject } from "../model/kube-object.ts";
 import { ingressPool, labels, systemNamespace } from "../model/names.ts";
 import { findingsOf } from "./findings.ts";
 import type { Finding } from "./findings.ts";
+import { listAll } from "./list-all.ts";
 import { clusterId } from "./open-members.ts";
 import type { Reached } from "./open-members.ts";
 
@@ -54,7 +55,7 @@ interface Judged {
   readonly count: "policies" | "exports" | "imports" | "rules" | undefined;
   /** Without this condition nobody has looked at the object yet. */
   readonly expected: string;
-  readonly selection?: { readonly namespace?: string; readonly labels?: string } | undefined;
+  readonly selection?: { readonly namespace?: string; readonly labels?: string };
 }
 
 const judged: readonly Judged[] = [
@@ -75,8 +76,6 @@ const judged: readonly Judged[] = [
     selection: { labels: `${labels.managedBy}=${labels.managedByValue}` },
   },
 ];
-
-const pageSize = 500;
 
 /** Looks at one cluster. Never throws for what the cluster answers: that it can't be asked is a problem too. */
 export async function clusterStatus(cluster: Reached, signal: AbortSignal): Promise<ClusterStatus> {
@@ -106,7 +105,7 @@ async function seen(cluster: Reached, signal: AbortSignal): Promise<ClusterStatu
   const problems: Problem[] = [];
   let pool: KubeObject | undefined;
   for (const { kind, count, expected, selection } of judged) {
-    const objects = await all(cluster, { kind, selection, signal });
+    const objects = await listAll(cluster.api, { kind, ...selection, signal });
     for (const object of objects) {
       const findings = findingsOf(object, expected);
       problems.push(...findings.map((finding) => ({ ...finding, next: describe(cluster, object) })));
@@ -127,34 +126,13 @@ async function seen(cluster: Reached, signal: AbortSignal): Promise<ClusterStatu
         "No replica of the controller is ready: traffic goes on, and nothing that changes is taken up.",
       next: `kubectl --context ${cluster.context} -n ${systemNamespace} get pods -l app.kubernetes.io/name=mc-wan-controller`,
     });
-  const peers = peersOf(pool, await all(cluster, { kind: kinds.Secret, selection: secrets, signal }));
+  const peers = peersOf(pool, await listAll(cluster.api, { kind: kinds.Secret, ...secrets, signal }));
   const id = await clusterId(cluster.api);
   return { context: cluster.context, cluster: id, controller, ...counts, peers, problems };
 }
 
 const secrets = { namespace: systemNamespace, labels: labels.peer };
 const noneOf = (): { good: number; all: number } => ({ good: 0, all: 0 });
-
-async function all(
-  { api }: Reached,
-  { kind, selection, signal }: Pick<Judged, "kind" | "selection"> & { readonly signal: AbortSignal },
-): Promise<readonly KubeObject[]> {
-  const objects: KubeObject[] = [];
-  let next: string | undefined;
-  do {
-    const page = await api.list(kind, {
-      ...selection,
-      limit: pageSize,
-      ...(next !== undefined && { continue: next }),
-      signal,
-    });
-    // Items of a list don't say what they are.
-    for (const item of page.items as readonly KubeObject[])
-      objects.push({ ...item, apiVersion: kind.apiVersion, kind: kind.kind });
-    next = page.continue;
-  } while (next !== undefined);
-  return objects;
-}
 
 async function controllerOf({ api }: Reached): Promise<Share> {
   const deployment = await api.get(kinds.Deployment, {

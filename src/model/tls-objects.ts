@@ -32,18 +32,13 @@ export type AuthorityConfigMap = Readonly<{
 
 /** Keeps certificate and key of a Secret. Its version stays: a change of the key alone shows nowhere else. */
 export function tlsSecretOf({ apiVersion, kind, metadata, ...rest }: KubeObject): TlsSecret {
-  const { name, namespace, uid, resourceVersion } = metadata;
+  const { resourceVersion } = metadata;
   const certificate = decoded(rest["data"], "tls.crt");
   const key = decoded(rest["data"], "tls.key");
   return {
     apiVersion,
     kind,
-    metadata: {
-      name,
-      ...(namespace !== undefined && { namespace }),
-      ...(uid !== undefined && { uid }),
-      ...(resourceVersion !== undefined && { resourceVersion }),
-    },
+    metadata: { ...identityOf(metadata), ...(resourceVersion !== undefined && { resourceVersion }) },
     ...(certificate !== undefined && { certificate }),
     ...(key !== undefined && { key: new Redacted(key) }),
   };
@@ -56,20 +51,20 @@ export function authorityConfigMapOf({
   metadata,
   ...rest
 }: KubeObject): AuthorityConfigMap {
-  const { name, namespace, uid } = metadata;
   const data = isRecord(rest["data"]) ? rest["data"]["ca.crt"] : undefined;
   const binary = decoded(rest["binaryData"], "ca.crt");
   const authorities = typeof data === "string" ? data : binary;
   return {
     apiVersion,
     kind,
-    metadata: {
-      name,
-      ...(namespace !== undefined && { namespace }),
-      ...(uid !== undefined && { uid }),
-    },
+    metadata: identityOf(metadata),
     ...(authorities !== undefined && { authorities }),
   };
+}
+
+/** What tells an object from all others, and nothing that changes with it. */
+function identityOf({ name, namespace, uid }: ObjectMeta): ObjectMeta {
+  return { name, ...(namespace !== undefined && { namespace }), ...(uid !== undefined && { uid }) };
 }
 
 /** When the (first) certificate of a Secret ends, in milliseconds since 1970; undefined if there is none that can be read. */
