@@ -9,6 +9,12 @@ import { schema } from "./generated/wan-policy-schema.ts";
 /** Ties a tunnel of the SD-WAN to a destination port. Cluster-scoped. */
 export type WANPolicy = CustomObject<typeof apiVersion, "WANPolicy", WANPolicySpec, WANPolicyStatus>;
 
+/** How gateways speak to each other at a port. */
+export type WANPolicyMode = "MutualTLS" | "Plain";
+
+/** The mode of a policy; what says nothing means what the CRD fills in. */
+export const modeOf = ({ spec }: Pick<WANPolicy, "spec">): WANPolicyMode => spec.mode ?? "Plain";
+
 /** Ports that an Envoy of ours, or of a mesh, listens on for itself; the CRD's CEL rule holds the same list. */
 const gatewayOwnPorts: ReadonlySet<number> = new Set([
   9901, 15000, 15001, 15006, 15021, 15090, 18000, 19000, 19001,

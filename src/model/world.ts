@@ -7,6 +7,7 @@
  * changed is the same Map, in every later World. Pure stages memoise on that.
  */
 import type { GatewayAdvertisement } from "../api/gateway-advertisement.ts";
+import type { Identity } from "./identity.ts";
 import type { ObjectTypes } from "./kinds.ts";
 import type { Problem } from "./problem.ts";
 
@@ -140,5 +141,7 @@ export interface World {
    * unknown: what was said of it before stays.
    */
   readonly answering: ReadonlyMap<string, boolean>;
+  /** What home's gateways are known by; left out until its Secrets are there. */
+  readonly identity?: Identity | undefined;
   readonly settings: Settings;
 }

@@ -36,6 +36,25 @@ export const schema: object = {
             "Static"
           ]
         },
+        "identity": {
+          "type": "object",
+          "required": [
+            "trustDomain",
+            "bundle"
+          ],
+          "properties": {
+            "trustDomain": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 255
+            },
+            "bundle": {
+              "type": "string",
+              "minLength": 1,
+              "maxLength": 16384
+            }
+          }
+        },
         "endpoints": {
           "type": "array",
           "maxItems": 1000,
@@ -61,6 +80,16 @@ export const schema: object = {
                   "format": "int32",
                   "minimum": 1,
                   "maximum": 65535
+                }
+              },
+              "modes": {
+                "type": "object",
+                "additionalProperties": {
+                  "type": "string",
+                  "enum": [
+                    "MutualTLS",
+                    "Plain"
+                  ]
                 }
               }
             }

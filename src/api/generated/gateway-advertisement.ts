@@ -13,12 +13,26 @@ export interface GatewayAdvertisementSpec {
    * Which addresses the gateways are reached at.
    */
   readonly mode: "PodIP" | "NodePort" | "LoadBalancer" | "Static";
+  readonly identity?: AdvertisedIdentity;
   /**
    * Ready gateways. Empty: none is.
    *
    * @maxItems 1000
    */
   readonly endpoints: readonly GatewayEndpoint[];
+}
+/**
+ * By what the cluster's gateways are known. Public. Left out while the cluster has no authority.
+ */
+export interface AdvertisedIdentity {
+  /**
+   * The cluster's own SPIFFE trust domain, which begins with its id.
+   */
+  readonly trustDomain: string;
+  /**
+   * Certificates of its authorities in PEM: the current one, and the next while it is changed.
+   */
+  readonly bundle: string;
 }
 /**
  * One ready gateway.
@@ -37,6 +51,12 @@ export interface GatewayEndpoint {
    */
   readonly ports: {
     readonly [k: string]: number;
+  };
+  /**
+   * How those ports are spoken to, by the policy's name. One that is not here speaks plain text, as all do of versions that don't know this field.
+   */
+  readonly modes?: {
+    readonly [k: string]: "MutualTLS" | "Plain";
   };
 }
 /**

@@ -31,6 +31,13 @@ export const schema: object = {
           "type": "integer",
           "format": "int32"
         },
+        "mode": {
+          "type": "string",
+          "enum": [
+            "MutualTLS",
+            "Plain"
+          ]
+        },
         "dscp": {
           "type": "integer",
           "format": "int32",

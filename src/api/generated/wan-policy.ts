@@ -14,6 +14,10 @@ export interface WANPolicySpec {
    */
   readonly port: number;
   /**
+   * How gateways speak to each other at the policy's port. MutualTLS: both sides prove which cluster's gateway they are, and nobody else can read. Plain: who reaches the port is believed. Neither ever falls back to the other: where clusters disagree, nothing is sent.
+   */
+  readonly mode?: "MutualTLS" | "Plain";
+  /**
    * Differentiated services code point that the packets of this policy should carry. Declared for the SD-WAN; the condition DSCPApplied says whether gateways set it.
    */
   readonly dscp?: number;
