@@ -5,6 +5,7 @@
  *     World → reconcile → Desired → apply → the home cluster
  *                            └────→ translate → EnvoyConfig
  */
+import type { TrustedAuthority } from "./identity.ts";
 import type { KindName, ObjectTypes } from "./kinds.ts";
 import type { Condition, KubeObject } from "./kube-object.ts";
 import type { Problem } from "./problem.ts";
@@ -159,4 +160,6 @@ export interface Desired {
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
   /** Gateways of stale peers that clients connect to past any Envoy: somebody has to look whether they are there. Sorted, each once. */
   readonly probes: readonly ProbeTarget[];
+  /** Whose word is taken: home's own authorities and those of all peers that are heard, sorted by cluster. */
+  readonly trust?: readonly TrustedAuthority[];
 }

@@ -7,7 +7,7 @@
  * changed is the same Map, in every later World. Pure stages memoise on that.
  */
 import type { GatewayAdvertisement } from "../api/gateway-advertisement.ts";
-import type { Identity } from "./identity.ts";
+import type { ClusterIdentity } from "./identity.ts";
 import type { ObjectTypes } from "./kinds.ts";
 import type { Problem } from "./problem.ts";
 
@@ -142,6 +142,6 @@ export interface World {
    */
   readonly answering: ReadonlyMap<string, boolean>;
   /** What home's gateways are known by; left out until its Secrets are there. */
-  readonly identity?: Identity | undefined;
+  readonly identity?: ClusterIdentity | undefined;
   readonly settings: Settings;
 }
