@@ -127,6 +127,8 @@ export const reasons = {
   // L7 ServiceImport.
   /** No cluster exports the service. */
   NoExport: "NoExport",
+  /** A rule has more backends, cluster by cluster, than Gateway API takes; it is followed without their proportions. */
+  TooManyBackends: "TooManyBackends",
   /** A filter would change Host, and with it the service. */
   HostRewrite: "HostRewrite",
   UnsupportedFilter: "UnsupportedFilter",

@@ -28,7 +28,7 @@ import {
   type TranslatedRules,
 } from "./http-rules.ts";
 import { metadataOf, typeOf } from "./owners.ts";
-import { spreadRules, type FindTargets } from "./spread-backends.ts";
+import { maxRefs, spreadRules, type FindTargets } from "./spread-backends.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
 /** What the egress side of one import is made of. */
@@ -59,6 +59,8 @@ export interface EgressSide {
   readonly dummies: readonly string[];
   readonly refusals: readonly Problem[];
   readonly unresolved: readonly Problem[];
+  /** Rules that are followed, though not to the letter. */
+  readonly lapses: readonly Problem[];
 }
 
 /** Name of a port's listener: the port's own, `port-<n>` if it has none. */
@@ -75,7 +77,7 @@ export function egressSide(input: EgressInput): EgressSide {
   const translated = ports.map((port) => rulesOf(port, input));
   const { findTargets } = input;
   const spread = translated.map(({ rules }) =>
-    findTargets === undefined ? { rules, dummies: [] } : spreadRules(rules, findTargets),
+    findTargets === undefined ? { rules, dummies: [], tooWide: [] } : spreadRules(rules, findTargets),
   );
   const gateway: ObjectTypes["Gateway"] = {
     ...typeOf("Gateway"),
@@ -122,8 +124,14 @@ export function egressSide(input: EgressInput): EgressSide {
     dummies: [...new Set(spread.flatMap(({ dummies }) => dummies))],
     refusals: distinct(translated.flatMap(({ refusals }) => refusals)),
     unresolved: distinct(translated.flatMap(({ unresolved }) => unresolved)),
+    lapses: distinct(spread.flatMap(({ tooWide }) => tooWide.map(unspread))),
   };
 }
+
+const unspread = (rule: number): Problem => ({
+  reason: reasons.TooManyBackends,
+  message: `Rule ${rule} would have more than ${maxRefs} backends when told for each cluster apart, which is what Gateway API takes: its requests go to the gateways of all clusters alike, and not in proportion to their ready backends. Name fewer policies and services in one rule.`,
+});
 
 function rulesOf(port: AdvertisedPort, input: EgressInput): TranslatedRules {
   const { service, choice, dummies, policies } = input;

@@ -1,9 +1,10 @@
 /**
  * Backends of the home cluster's Services, from their EndpointSlices: which are ready, and where. Slices that mc-wan
- * writes itself are not backends of anything.
+ * writes itself are not backends of anything, nor is an address that can't be a host's.
  */
 import type { AdvertisedEndpoint, ReadyBackends } from "../api/service-advertisement.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
+import { isReachable } from "../model/ipv4.ts";
 import { labels } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import { slicesByService } from "../model/service-slices.ts";
@@ -28,7 +29,7 @@ export function endpointsOf(slices: readonly EndpointSlice[]): AdvertisedEndpoin
     for (const endpoint of slice.endpoints ?? []) {
       // Addresses of one endpoint are fungible: the first stands for it.
       const [address] = endpoint.addresses;
-      if (address === undefined) continue;
+      if (address === undefined || !isReachable(address)) continue;
       const ready = endpoint.conditions?.ready ?? true;
       if (byAddress.get(address)?.ready === true) continue;
       byAddress.set(address, {
@@ -40,6 +41,14 @@ export function endpointsOf(slices: readonly EndpointSlice[]): AdvertisedEndpoin
     }
   }
   return [...byAddress].sort(([a], [b]) => compare(a, b)).map(([, endpoint]) => endpoint);
+}
+
+/** Addresses of slices that can't be a host's, each once, in order. */
+export function unreachableOf(slices: readonly EndpointSlice[]): readonly string[] {
+  const all = slices.flatMap(({ endpoints }) =>
+    (endpoints ?? []).flatMap(({ addresses }) => addresses[0] ?? []),
+  );
+  return [...new Set(all)].filter((address) => !isReachable(address)).sort(compare);
 }
 
 /** Schema of the ServiceAdvertisement. */

@@ -22,7 +22,7 @@ import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Settings } from "../model/world.ts";
 import { poolOf } from "./ingress-pool.ts";
-import { endpointsOf, readyByZone } from "./endpoints-of-services.ts";
+import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
 import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
@@ -53,8 +53,8 @@ export interface HomeExport {
   readonly problems: readonly Problem[];
   /** Ports that peers can't be told of. */
   readonly unadvertised: readonly Problem[];
-  /** Set if peers can't be told of all endpoints. */
-  readonly tooManyEndpoints?: Problem;
+  /** Endpoints that are left out. */
+  readonly unheeded: readonly Problem[];
 }
 
 /** Schema of the ServiceAdvertisement. */
@@ -92,7 +92,14 @@ export function judgeExport({ serviceExport, service, slices, policies, settings
           },
         ];
   const ports = service === undefined ? [] : portsOf(service);
-  const base = { ref, serviceExport, choice, problems, unadvertised: unadvertisedProblems(ports) };
+  const base = {
+    ref,
+    serviceExport,
+    choice,
+    problems,
+    unadvertised: unadvertisedProblems(ports),
+    unheeded: [],
+  };
   const invalid = invalidity(ref, service);
   if (service === undefined || invalid !== undefined) return { ...base, invalid: invalid ?? noService(ref) };
   const headless = service.spec?.clusterIP === "None";
@@ -125,9 +132,24 @@ export function judgeExport({ serviceExport, service, slices, policies, settings
     readyBackends: readyByZone(endpoints),
     ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),
   };
-  if (!headless || endpoints.length <= maxEndpoints) return { ...base, advertisement };
-  const message = `Peers are told of the first ${maxEndpoints} of ${endpoints.length} endpoints only. Split the Service into several, or export it with a cluster IP.`;
-  return { ...base, advertisement, tooManyEndpoints: { reason: reasons.TooManyEndpoints, message } };
+  const unheeded = unheededEndpoints(unreachableOf(slices), headless ? endpoints.length : 0);
+  return { ...base, advertisement, unheeded };
+}
+
+/** Of an export's endpoints those that can't be a host's, and what is more than peers can be told of. */
+function unheededEndpoints(unreachable: readonly string[], told: number): Problem[] {
+  const problems: Problem[] = [];
+  if (told > maxEndpoints) {
+    const message = `Peers are told of the first ${maxEndpoints} of ${told} endpoints only. Split the Service into several, or export it with a cluster IP.`;
+    problems.push({ reason: reasons.TooManyEndpoints, message });
+  }
+  if (unreachable.length > 0) {
+    const shown = unreachable.slice(0, 3).map((address) => JSON.stringify(address.slice(0, 45)));
+    const more = unreachable.length > shown.length ? ` and ${unreachable.length - shown.length} more` : "";
+    const message = `No requests are sent to ${shown.join(", ")}${more}: no IPv4 address of a host. Correct the EndpointSlices of the Service.`;
+    problems.push({ reason: reasons.UnusableAddress, message });
+  }
+  return problems;
 }
 
 const noService = (ref: ServiceRef): Problem => ({

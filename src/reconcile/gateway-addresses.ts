@@ -7,12 +7,12 @@
  * Source: Gateway API, GatewaySpecAddress; reasons UnsupportedAddress, AddressNotUsable, AddressNotAssigned.
  */
 import { reasons } from "../api/conditions.ts";
+import { isReachable } from "../model/ipv4.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { derivedLabel } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
-import { isReachable } from "./gateway-directory.ts";
 import { ownRanges } from "./own-ranges.ts";
 import { isOurs } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";

@@ -9,6 +9,7 @@
 import { reasons, types } from "../api/conditions.ts";
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import type { DesiredObject, DesiredStatus } from "../model/desired.ts";
+import { isReachable } from "../model/ipv4.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { controllerName, ingressName, ingressPool, servicePool, systemNamespace } from "../model/names.ts";
@@ -21,7 +22,6 @@ import type { EgressPlace } from "./egress-place.ts";
 import { listenerName } from "./egress-routes.ts";
 import { endpointsOf } from "./endpoints-of-services.ts";
 import { needsIngress, type HomeExport } from "./exports.ts";
-import { isReachable } from "./gateway-directory.ts";
 import { gatewayAdvertisement } from "./gateway-pods.ts";
 import { judgeClass, type Implementation } from "./implementations.ts";
 import type { Import } from "./import-side.ts";

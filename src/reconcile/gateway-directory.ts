@@ -4,6 +4,7 @@
  */
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import { reasons } from "../api/conditions.ts";
+import { isReachable } from "../model/ipv4.ts";
 import { systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
@@ -68,17 +69,6 @@ export function gatewayDirectory(
         return port === undefined ? [] : [{ address, port, ...(zone === undefined ? {} : { zone }) }];
       }),
   };
-}
-
-const octet = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
-const ipv4 = new RegExp(`^${octet}\\.${octet}\\.${octet}\\.${octet}$`);
-
-/** Whether text is an IPv4 address of some one host that others can reach. */
-export function isReachable(address: string): boolean {
-  const parts = ipv4.exec(address);
-  if (parts === null) return false;
-  const [first, second] = [Number(parts[1]), Number(parts[2])];
-  return first !== 0 && first !== 127 && first < 224 && !(first === 169 && second === 254);
 }
 
 function addressProblem(

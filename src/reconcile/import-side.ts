@@ -79,6 +79,8 @@ export interface ImportSide {
   readonly refusals: readonly Problem[];
   /** References that lead nowhere. */
   readonly unresolved: readonly Problem[];
+  /** Rules that are followed, though not to the letter. */
+  readonly lapses?: readonly Problem[];
   /** Dummies whose requests the routes spread over clusters. */
   readonly dummies?: readonly string[];
   /** Set if the IP that the import held belongs to another Service now. */
@@ -165,8 +167,8 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
     desired("Gateway", egress.gateway.gateway),
     ...egress.routes.map((route) => desired("HTTPRoute", route)),
   );
-  const { gateway, routes, refusals, unresolved, dummies } = egress;
-  return { objects, gateway, routes, refusals, unresolved, dummies, probes, ...ipChanged };
+  const { gateway, routes, refusals, unresolved, lapses, dummies } = egress;
+  return { objects, gateway, routes, refusals, unresolved, lapses, dummies, probes, ...ipChanged };
 }
 
 /**

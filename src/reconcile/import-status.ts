@@ -3,7 +3,7 @@ import { reasons, types } from "../api/conditions.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import { shadowName } from "../model/names.ts";
-import type { Problem } from "../model/problem.ts";
+import { messageOf, type Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
 import type { OtherCarrier } from "./data-plane.ts";
@@ -162,7 +162,12 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
         ]
       : []),
   ];
-  const accepted = { status: "True", reason: reasons.Accepted, message: "The rules are followed." } as const;
+  const lapses = side.lapses ?? [];
+  const accepted = {
+    status: "True",
+    reason: lapses[0]?.reason ?? reasons.Accepted,
+    message: lapses.length === 0 ? "The rules are followed." : messageOf(lapses),
+  } as const;
   const resolved = {
     status: "True",
     reason: reasons.ResolvedRefs,
@@ -175,7 +180,7 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
       "Until mutual TLS is on, the rules bind only clients that use the imported name. Let only gateways reach the ports of WANPolicies, by NetworkPolicies or firewalls.",
   } as const;
   return [
-    condition(types.Accepted, unless(refusals, accepted), generation),
+    condition(types.Accepted, unless(refusals.length === 0 ? [] : [...refusals, ...lapses], accepted), generation),
     condition(types.ResolvedRefs, unless(unresolved, resolved), generation),
     condition(types.Programmed, programmed(imported, world, other), generation),
     condition(types.Enforced, byName, generation),

@@ -12,11 +12,11 @@
  */
 import { reasons } from "../api/conditions.ts";
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
+import { isReachable } from "../model/ipv4.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
-import { isReachable } from "./gateway-directory.ts";
 import type { GatewayPod } from "./gateway-pods.ts";
 import { isOpen } from "./ingress-service.ts";
 import { isOurs } from "./owners.ts";

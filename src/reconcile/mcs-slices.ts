@@ -4,10 +4,11 @@
  */
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { DesiredObject, ServiceRef } from "../model/desired.ts";
+import { isReachable } from "../model/ipv4.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { hashedName, labels } from "../model/names.ts";
 import type { ClusterId } from "../model/world.ts";
-import { home, isReachable, type GatewayDirectory } from "./gateway-directory.ts";
+import { home, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
 import { metadataOf, typeOf } from "./owners.ts";
 import { carriedHttpPorts } from "./port-limits.ts";

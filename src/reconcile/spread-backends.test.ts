@@ -83,7 +83,9 @@ describe("backends of a rule, cluster by cluster", () => {
   it("keeps the dummies where a rule would have more than 16 backendRefs", () => {
     const nine = Array.from({ length: 9 }, () => dummy(1));
     expect(spread(rule(...nine))?.backendRefs).to.have.length(9);
-    expect(spreadRules([rule(...nine)], two).dummies).to.deep.equal(["payment-secure-high"]);
+    const { dummies, tooWide } = spreadRules([rule(dummy(1)), rule(...nine)], two);
+    expect(dummies).to.deep.equal(["payment-secure-high"]);
+    expect(tooWide).to.deep.equal([2]);
   });
 
   it("leaves filters at the backendRefs where these differ, or change a header that the rule changes", () => {

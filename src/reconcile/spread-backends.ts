@@ -28,23 +28,28 @@ export interface SpreadRules {
   readonly rules: readonly RouteRule[];
   /** Dummies that were named. */
   readonly dummies: readonly string[];
+  /** Numbers of the rules, from 1, that would get more backendRefs than a rule may have: these are not spread. */
+  readonly tooWide: readonly number[];
 }
 
 /** Gateway API allows so many backendRefs in a rule, and weights up to so much. */
-const maxRefs = 16;
+export const maxRefs = 16;
 const maxWeight = 1_000_000;
 
 /** Spreads the backends of all rules. A rule that would get too many backendRefs keeps the dummies, whose slices hold all clusters' gateways. */
 export function spreadRules(rules: readonly RouteRule[], find: FindTargets): SpreadRules {
   const dummies = new Set<string>();
-  const spread = rules.map((rule) => {
+  const tooWide: number[] = [];
+  const spread = rules.map((rule, index) => {
     const refs = rule.backendRefs ?? [];
     if (refs.length === 0) return rule;
     for (const { namespace, name } of refs) if (namespace === dummyNamespace) dummies.add(name);
     const all = spreadRefs(refs, find);
-    return withSharedFilters(all.length <= maxRefs ? { ...rule, backendRefs: all } : rule);
+    if (all.length <= maxRefs) return withSharedFilters({ ...rule, backendRefs: all });
+    tooWide.push(index + 1);
+    return withSharedFilters(rule);
   });
-  return { rules: spread, dummies: [...dummies] };
+  return { rules: spread, dummies: [...dummies], tooWide };
 }
 
 function spreadRefs(refs: readonly BackendRef[], find: FindTargets): BackendRef[] {

@@ -194,7 +194,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
   ];
 }
 
-function exportReady({ tooManyEndpoints }: HomeExport, around: ExportSurroundings): Finding {
+function exportReady({ unheeded }: HomeExport, around: ExportSurroundings): Finding {
   const { imported, isAdvertised, foreign, homeId } = around;
   if (foreign.length > 0) return { status: "False", reason: reasons.NotOurs, message: notOurs(foreign) };
   if (homeId === undefined) {
@@ -210,7 +210,8 @@ function exportReady({ tooManyEndpoints }: HomeExport, around: ExportSurrounding
       reason: reasons.Pending,
       message: "The advertisement to peers is not written yet. If that stays, see the controller's log.",
     };
-  if (tooManyEndpoints !== undefined) return { status: "True", ...tooManyEndpoints };
+  const [first] = unheeded;
+  if (first !== undefined) return { status: "True", reason: first.reason, message: messageOf(unheeded) };
   const renamed = imported?.dummies.renamed ?? [];
   return {
     status: "True",

@@ -10,8 +10,8 @@ import { allowsNamespace } from "../model/label-selector.ts";
 import type { Problem } from "../model/problem.ts";
 import type { AnyRoute, ParentRef } from "./gateway-api.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
-import { isAccepted } from "./listeners.ts";
-import type { JudgedListener } from "./listeners.ts";
+import { isAccepted } from "./judged-listener.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import { parentKeysOf, parentOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
 

@@ -10,7 +10,7 @@ import { KeyedMemo } from "../model/memo.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ParentOutcome } from "./attach.ts";
 import { lostListeners } from "./hostname-claims.ts";
-import type { JudgedListener } from "./listeners.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import type { JudgedRoute, KeyedSteps } from "./route-steps.ts";
 import { routeVerdicts } from "./verdicts.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Who stands behind an EDS cluster: EndpointSlices of a home Service, or the gateways of peers.
  *
- * Every endpoint is an IPv4 address; others (IPv6, FQDN) are left out in this version.
+ * Every endpoint is the IPv4 address of a host; others (IPv6, FQDN; loopback, link-local and the like) are left out.
  *
  * Source: Envoy, config.endpoint.v3; Kubernetes, discovery.k8s.io/v1.
  */
@@ -12,6 +12,7 @@ import type { LbEndpointSchema } from "../envoy/envoy/config/endpoint/v3/endpoin
 import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Desired, WanBackend } from "../model/desired.ts";
+import { isReachable } from "../model/ipv4.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
 import { compare, sortedEntries } from "../model/order.ts";
@@ -97,7 +98,7 @@ function assignmentOfService(
       for (const { addresses, conditions } of slice.endpoints ?? []) {
         const address = addresses[0];
         const state = podState(conditions ?? {});
-        if (address === undefined || state === undefined) continue;
+        if (address === undefined || !isReachable(address) || state === undefined) continue;
         const key = `${address} ${port.port}`;
         if (pods.get(key) !== "Ready") pods.set(key, state);
       }

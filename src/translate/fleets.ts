@@ -23,7 +23,7 @@ import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
 import { envoyListener, plainPort, routeTablesOf } from "./envoy-listeners.ts";
 import type { EnvoyPort } from "./envoy-listeners.ts";
-import { isServed } from "./listeners.ts";
+import { isServed } from "./judged-listener.ts";
 import { collectSpecs, hosted } from "./loaded-gateway.ts";
 import type { LoadedGateway, RouteAtGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";

@@ -8,7 +8,7 @@ import type { RouteKind } from "../model/kinds.ts";
 import { byAge } from "../model/order.ts";
 import { intersections } from "./hosts.ts";
 import type { RouteAtGateway } from "./loaded-gateway.ts";
-import type { JudgedListener } from "./listeners.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 
 /** Routes of one Gateway that don't have the hostnames which they ask for, with the listeners where that is so. */
 export function lostListeners<R extends RouteAtGateway>(

@@ -6,62 +6,23 @@
 import { reasons } from "../api/conditions.ts";
 import { containerPort, reservedContainerPorts } from "../model/container-ports.ts";
 import type { ServedGateway } from "../model/desired.ts";
-import type { AnyRouteKind } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import type { ObjectMeta } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
 import { gatewayGroup } from "./gateway-api.ts";
 import type { GatewayListener } from "./gateway-api.ts";
-import type { GatewayTls, ListenerTls } from "./gateway-tls.ts";
+import type { GatewayTls } from "./gateway-tls.ts";
 import { anyHost, normalizeHost, wildcardsAbove } from "./hosts.ts";
+import { isAccepted } from "./judged-listener.ts";
+import type { JudgedListener, ListenerWay } from "./judged-listener.ts";
+import { TakenPlaces, withConflict } from "./listener-conflicts.ts";
 import { listenerKey, parentKey } from "./parents.ts";
-import type { ParentKey } from "./parents.ts";
-
-/** What becomes of connections: HTTP in plain text or in TLS, a stream out of TLS, or TLS as it comes. */
-type ListenerWay = "Http" | "Https" | "Terminate" | "Passthrough";
-
-/** A listener of a Gateway with what was found out about it. */
-export interface JudgedListener {
-  readonly listener: GatewayListener;
-  /** Undefined: of a protocol that is not carried. */
-  readonly way: ListenerWay | undefined;
-  /** In lower case; `*` where the listener names none. */
-  readonly hostname: string;
-  /** Whose listener it is: the Gateway's, or that of one of its ListenerSets. */
-  readonly owner: ParentKey;
-  /** Of the owner. */
-  readonly namespace: string;
-  /** Port that Envoy binds. */
-  readonly containerPort: number;
-  /** Kinds of routes that may attach. */
-  readonly supportedKinds: readonly { readonly group: string; readonly kind: AnyRouteKind }[];
-  /** Where TLS ends here. */
-  readonly tls?: ListenerTls;
-  /** Not served, by the listener's own fault. */
-  readonly refusal?: Problem;
-  /** Not served, because of another listener of the Gateway. */
-  readonly conflict?: Problem;
-  /** Route kinds that it asks for and that can't be had. */
-  readonly kindProblem?: Problem;
-  /** Another listener of its port has hostnames of its own inside of this one's, or the other way round. */
-  readonly overlap?: Problem;
-}
 
 type SupportedKind = JudgedListener["supportedKinds"][number];
 
 const httpRoutes: SupportedKind = { group: gatewayGroup, kind: "HTTPRoute" };
 const grpcRoutes: SupportedKind = { group: gatewayGroup, kind: "GRPCRoute" };
 const tlsRoutes: SupportedKind = { group: gatewayGroup, kind: "TLSRoute" };
-
-/** Whether a listener is taken up: it may still lack a certificate. */
-export function isAccepted({ refusal, conflict }: JudgedListener): boolean {
-  return refusal === undefined && conflict === undefined;
-}
-
-/** Whether a listener carries traffic. */
-export function isServed(judged: JudgedListener): boolean {
-  return isAccepted(judged) && (judged.tls === undefined || judged.tls.certificates.length > 0);
-}
 
 /** Judges the listeners of one Gateway in their order, then those of its ListenerSets. */
 export function judgeListeners(
@@ -80,12 +41,14 @@ export function judgeListeners(
       })),
   ];
   const judged: JudgedListener[] = [];
+  // What came before has the place.
+  const before = new TakenPlaces();
   for (const owner of owners) {
     const own = owner.listeners.map((listener) => judgeListener(listener, owner, { ...served, tls }));
-    // What came before has the place.
-    const before = judged.filter(isAccepted);
-    const around = { before, all: [...before, ...own] };
-    judged.push(...own.map((one) => withConflict(one, around)));
+    const among = { before, own: new TakenPlaces(own) };
+    const settled = own.map((one) => withConflict(one, among));
+    for (const one of settled) if (isAccepted(one)) before.add(one);
+    judged.push(...settled);
   }
   const overlaps = overlapsOf(judged);
   return judged.map((one) => {
@@ -127,28 +90,6 @@ function judgeListener(
     ...(unsupported.length === 0 ? {} : { kindProblem: kindProblem(listener.name, unsupported) }),
   };
 }
-
-/** A listener with its conflict: with the others of its owner, or with those that came before. */
-function withConflict(
-  one: JudgedListener,
-  { before, all }: { readonly before: readonly JudgedListener[]; readonly all: readonly JudgedListener[] },
-): JudgedListener {
-  const other = before.find(
-    ({ listener }) =>
-      listener.port === one.listener.port && transportOf(listener) !== transportOf(one.listener),
-  );
-  if (other !== undefined) {
-    const message = `Port ${one.listener.port} of the Gateway already speaks ${other.listener.protocol}: choose another port.`;
-    const { refusal: _refusal, ...rest } = one;
-    return { ...rest, conflict: { reason: reasons.ProtocolConflict, message } };
-  }
-  const conflict = conflictOf(one, all);
-  return conflict === undefined ? one : { ...one, conflict };
-}
-
-/** Listeners of one port have to be told apart by the same means. */
-const transportOf = ({ protocol }: GatewayListener): string =>
-  protocol === "HTTPS" || protocol === "TLS" ? "TLS" : protocol;
 
 const notAccepted: Problem = {
   reason: reasons.Invalid,
@@ -214,31 +155,6 @@ function kindProblem(name: string, unsupported: readonly string[]): Problem {
     reason: reasons.InvalidRouteKinds,
     message: `Listener ${name} takes no routes of kind ${unsupported.join(", ")}. Take these out of allowedRoutes.`,
   };
-}
-
-/** Two listeners that no connection can tell apart: of one owner neither is served, so that nobody's order decides. */
-function conflictOf(one: JudgedListener, all: readonly JudgedListener[]): Problem | undefined {
-  if (one.refusal !== undefined) return undefined;
-  const { name, port, protocol } = one.listener;
-  const others = all.filter(
-    (other) => other !== one && other.refusal === undefined && other.containerPort === one.containerPort,
-  );
-  const samePort = others.filter(({ listener }) => listener.port === port);
-  const plain = samePort.find((other) => (other.way === "Http") !== (one.way === "Http"));
-  if (plain !== undefined) {
-    const message = `Listeners ${name} and ${plain.listener.name} have the same port, and protocols ${protocol} and ${plain.listener.protocol} can't be told apart there. Change one of them.`;
-    return { reason: reasons.ProtocolConflict, message };
-  }
-  const twin = samePort.find(({ hostname }) => hostname === one.hostname);
-  if (twin !== undefined) {
-    const message = `Listeners ${name} and ${twin.listener.name} have the same port and hostname. Change one of them.`;
-    const isSame = twin.listener.protocol === protocol;
-    return { reason: isSame ? reasons.HostnameConflict : reasons.ProtocolConflict, message };
-  }
-  const mapped = others.find(({ listener }) => listener.port !== port);
-  if (mapped === undefined) return undefined;
-  const message = `Ports ${port} and ${mapped.listener.port} would both be port ${one.containerPort} of the gateway's Pod. Choose another port for one of them.`;
-  return { reason: reasons.PortUnavailable, message };
 }
 
 /**

@@ -6,7 +6,7 @@ import type { ClusterSpec } from "./backends.ts";
 import { withParts } from "./clusters.ts";
 import type { Route } from "./gateway-api.ts";
 import type { GatewayTls } from "./gateway-tls.ts";
-import type { JudgedListener } from "./listeners.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import type { Place, TranslatedRoute } from "./routes.ts";
 import type { TlsRouteAtGateway } from "./tls-routes.ts";
 import type { HostedRoute } from "./virtual-hosts.ts";

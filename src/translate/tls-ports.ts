@@ -11,8 +11,8 @@
 import { compare } from "../model/order.ts";
 import type { Chain, ChainTls } from "./envoy-listeners.ts";
 import { anyHost, wildcardsAbove } from "./hosts.ts";
-import { isServed } from "./listeners.ts";
-import type { JudgedListener } from "./listeners.ts";
+import { isServed } from "./judged-listener.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import type { StreamAt } from "./tls-routes.ts";
 
 /** The route table of an HTTPS listener. */

@@ -15,7 +15,7 @@ import { attach } from "./attach.ts";
 import type { Attachment, AttachTarget } from "./attach.ts";
 import type { BackendQuery, ClusterSpec, ResolveBackend } from "./backends.ts";
 import { queryOf } from "./read-route.ts";
-import type { JudgedListener } from "./listeners.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import { parentOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
 import { routeVerdicts } from "./verdicts.ts";

@@ -30,7 +30,7 @@ import { Fleets } from "./fleets.ts";
 import { GatewaysTls } from "./gateway-tls.ts";
 import type { GatewayTls } from "./gateway-tls.ts";
 import { judgeListeners } from "./listeners.ts";
-import type { JudgedListener } from "./listeners.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
 import { parentKey, parentKeysOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";

@@ -19,9 +19,9 @@ import { messageOf } from "../model/problem.ts";
 import type { Problem } from "../model/problem.ts";
 import type { ParentOutcome } from "./attach.ts";
 import type { GatewayTls } from "./gateway-tls.ts";
-import { isAccepted, isServed } from "./listeners.ts";
+import { isAccepted, isServed } from "./judged-listener.ts";
 import type { AnyRoute } from "./gateway-api.ts";
-import type { JudgedListener } from "./listeners.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import type { TranslatedRoute } from "./routes.ts";
 
 /** One condition for one generation of an object. */

@@ -5,6 +5,7 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 import { UsageError } from "../../model/errors.ts";
+import { isReachable } from "../../model/ipv4.ts";
 import type { Log } from "../../model/log.ts";
 import type { Redacted } from "../../model/redacted.ts";
 import type { Settings } from "../../model/world.ts";
@@ -12,7 +13,6 @@ import { logLevels } from "../../drivers/log/winston-log.ts";
 import type { LogLevel } from "../../drivers/log/winston-log.ts";
 import { isDnsLabel } from "../../observe/peer-secrets.ts";
 import type { ConnectPeer } from "../../observe/peer-watch.ts";
-import { isReachable } from "../../reconcile/gateway-directory.ts";
 import { dataPlaneNamed, dataPlanes } from "../data-planes/registry.ts";
 import type { DataPlaneFlags } from "../data-planes/registry.ts";
 import { numberOption } from "./whole-number.ts";
