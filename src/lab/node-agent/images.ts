@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { findBinary, type BinaryName } from "../binaries/binaries.ts";
+import { findBinary, type BinaryName, type imageToolNames } from "../binaries/binaries.ts";
 import { arrayAt, isObject, objectAt, optionalStringAt, stringAt, stringMapAt, stringsAt } from "./json.ts";
 
 /** A folder or file of the host that the container sees, read-only. */
@@ -62,6 +62,8 @@ function builtIn(cacheDir: string): [string, ImageRecipe][] {
     ["docker.io/library/debian", shell],
     ["docker.io/library/busybox", shell],
     ["docker.io/curlimages/curl", { binds: [], entrypoint: ["curl"] }],
+    ["docker.io/alpine/socat", { ...tools(["socat"], cacheDir), entrypoint: ["socat"] }],
+    ["docker.io/nicolaka/netshoot", { ...shell, ...tools(["nc", "nslookup", "socat"], cacheDir) }],
   ];
 }
 
@@ -72,6 +74,21 @@ function program(name: BinaryName, cacheDir: string): ImageRecipe {
     binds: [{ source: findBinary(name) ?? join(cacheDir, name), target: `${folder}/${name}` }],
     path: [folder],
     entrypoint: [name],
+  };
+}
+
+/** Programs that a package of the machine has, or the binaries' cache with the libraries beside them. */
+function tools(
+  names: readonly (typeof imageToolNames)[number][],
+  cacheDir: string,
+): Required<Pick<ImageRecipe, "binds" | "path">> {
+  const elsewhere = names
+    .map((name) => ({ name, file: findBinary(name) ?? join(cacheDir, name, name) }))
+    .filter(({ file }) => !/^\/(usr|bin|sbin)\//.test(file));
+  const target = (name: string): string => `/opt/${name}`;
+  return {
+    binds: elsewhere.map(({ name, file }) => ({ source: dirname(file), target: target(name) })),
+    path: elsewhere.map(({ name }) => target(name)),
   };
 }
 

@@ -1,13 +1,13 @@
 /**
- * `kubectl exec`: joins a WebSocket and a command in a container. A client that leaves takes its command along.
+ * `kubectl exec`: joins a client and a command in a container. A client that leaves takes its command along.
  */
 import { spawn } from "node:child_process";
 import { readlinkSync } from "node:fs";
-import type { Readable } from "node:stream";
-import type { WebSocket } from "ws";
+import type { Readable, Writable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { execWords, type RunningContainer } from "./container-exec.ts";
 import { shellQuote } from "./container-script.ts";
-import { CHANNEL, channelFrame, exitStatusFrame, parseClientFrame } from "./exec-channels.ts";
+import type { ExecClient, TerminalSize } from "./exec-client.ts";
 import { childProcesses, killWithChildren } from "./process-tree.ts";
 import { execute } from "./run-command.ts";
 
@@ -19,9 +19,6 @@ export interface ExecRequest {
   readonly stderr: boolean;
   readonly tty: boolean;
 }
-
-/** More than this on its way to a slow client holds the command's output back. */
-const MOST_BUFFERED = 1024 * 1024;
 
 /** Reads the query as kube-apiserver writes it. */
 export function parseExecQuery(query: URLSearchParams): ExecRequest {
@@ -36,8 +33,8 @@ export function parseExecQuery(query: URLSearchParams): ExecRequest {
   };
 }
 
-/** Runs the command with the socket as its standard streams; ends the socket with its exit code. */
-export function serveExec(socket: WebSocket, container: RunningContainer, request: ExecRequest): void {
+/** Runs the command with the client's streams as its standard streams; ends with telling its exit code. */
+export function serveExec(client: ExecClient, container: RunningContainer, request: ExecRequest): void {
   // There is no pty in Node: util-linux's script makes one, inside the container.
   const command = request.tty
     ? ["script", "-qefc", `exec ${request.command.map(shellQuote).join(" ")}`, "/dev/null"]
@@ -46,42 +43,35 @@ export function serveExec(socket: WebSocket, container: RunningContainer, reques
   const [file = "", ...args] = execWords({ ...container, environment }, command);
   const child = spawn("setpriv", ["--pdeathsig", "KILL", file, ...args], { stdio: ["pipe", "pipe", "pipe"] });
   child.stdin.on("error", () => undefined);
-  if (!request.stdin) child.stdin.end();
-  if (request.stdout) forward(child.stdout, socket, CHANNEL.stdout);
-  else child.stdout.resume();
-  if (request.stderr || request.tty)
-    forward(child.stderr, socket, request.tty ? CHANNEL.stdout : CHANNEL.stderr);
-  else child.stderr.resume();
-  socket.on("message", (message: Buffer) => {
-    const frame = parseClientFrame(message);
-    if (frame.kind === "close-stdin") child.stdin.end();
-    else if (frame.kind === "resize") void resize(child.pid ?? 0, frame);
-    else if (frame.kind === "stdin" && !child.stdin.writableEnded && !child.stdin.write(frame.data)) {
-      socket.pause();
-      child.stdin.once("drain", () => { socket.resume(); }); // prettier-ignore
-    }
-  });
-  socket.on("error", () => undefined);
-  socket.on("close", () => {
+  if (client.stdin === undefined) child.stdin.end();
+  else client.stdin.pipe(child.stdin);
+  lead(child.stdout, client.stdout);
+  lead(child.stderr, request.tty ? client.stdout : client.stderr);
+  client.onResize((size) => void resize(child.pid ?? 0, size));
+  client.onGone(() => {
     if (child.exitCode === null && child.pid !== undefined) killWithChildren(child.pid);
   });
-  child.on("error", () => { socket.close(1011); }); // prettier-ignore
+  child.on("error", () => { client.finish(126); }); // prettier-ignore
   child.on("close", (code) => {
-    socket.send(exitStatusFrame(code ?? 137), () => { socket.close(1000); }); // prettier-ignore
+    void Promise.all([sent(client.stdout), sent(client.stderr)]).then(() => { client.finish(code ?? 137); }); // prettier-ignore
   });
 }
 
-function forward(stream: Readable, socket: WebSocket, channel: number): void {
-  stream.on("data", (data: Buffer) => {
-    socket.send(channelFrame(channel, data), () => {
-      if (stream.isPaused() && socket.bufferedAmount < MOST_BUFFERED) stream.resume();
-    });
-    if (socket.bufferedAmount >= MOST_BUFFERED) stream.pause();
-  });
+/** Not ended with its source: a terminal's output and errors have one. */
+function lead(source: Readable, target: Writable | undefined): void {
+  if (target === undefined) source.resume();
+  else source.pipe(target, { end: false });
+}
+
+/** Ends a stream, and fulfils once all of it is with the client, or never will be. */
+async function sent(target: Writable | undefined): Promise<void> {
+  if (target === undefined) return;
+  target.end();
+  await finished(target, { readable: false }).catch(() => undefined);
 }
 
 /** The program behind a pty is there a few milliseconds after the request: looked for again and again. */
-async function resize(root: number, { columns, rows }: { columns: number; rows: number }): Promise<void> {
+async function resize(root: number, { columns, rows }: TerminalSize): Promise<void> {
   for (let attempt = 0; attempt < 40; attempt += 1) {
     const at = terminalOf(root);
     if (at !== undefined) {

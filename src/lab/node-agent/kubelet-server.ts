@@ -1,6 +1,6 @@
 /**
  * The kubelet's HTTPS endpoint, as far as `kubectl logs`, `exec` and `port-forward` need it. Only kube-apiserver may use it:
- * a client certificate of its CA is required. WebSockets only; SPDY clients are refused (see README.md).
+ * a client certificate of its CA is required. Clients come by WebSocket or by SPDY/3.1, as kube-apiserver passes them on.
  */
 import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -11,8 +11,17 @@ import type { NodeAgentConfig } from "../node-agent-config.ts";
 import type { LogQuery } from "./container-log.ts";
 import { EXEC_PROTOCOLS } from "./exec-channels.ts";
 import { parseExecQuery, serveExec } from "./kubelet-exec.ts";
-import { acceptPortForward, PORT_FORWARD_PROTOCOL } from "./port-forward.ts";
+import { EXEC_SPDY_PROTOCOLS, serveSpdyExec } from "./exec-spdy.ts";
+import { webSocketExecClient } from "./exec-web-socket.ts";
+import type { RunningContainer } from "./container-exec.ts";
+import {
+  acceptPortForward,
+  acceptSpdyPortForward,
+  PORT_FORWARD_PROTOCOL,
+  PORT_FORWARD_WEB_SOCKET,
+} from "./port-forward.ts";
 import type { PodWorker } from "./pod-worker.ts";
+import { spdyProtocol, switchToSpdy, wantsSpdy } from "./spdy-upgrade.ts";
 
 /** Where the endpoint finds Pods. */
 export interface PodDirectory {
@@ -154,21 +163,42 @@ function serveUpgrade(
 ): void {
   const url = new URL(request.url ?? "/", "https://node");
   const [verb, namespace = "", name = "", container = ""] = url.pathname.split("/").filter(Boolean);
-  const offered = (request.headers["sec-websocket-protocol"] ?? "")
-    .split(",")
-    .map((protocol) => protocol.trim());
-  if (request.headers.upgrade?.toLowerCase() !== "websocket") {
-    throw new HttpError(400, "the lab's node agent speaks WebSocket only: use a kubectl of 1.31 or newer");
-  }
+  const at = { request, socket, head };
+  const spdy = wantsSpdy(request);
   if (verb === "exec") {
-    const found = findPod(pods, namespace, name).container(container);
-    const pid = found?.container.pid;
-    if (found?.launched === undefined || pid === undefined)
-      throw new HttpError(400, `container ${container} isn't running`);
-    const running = { ...found.launched, pid };
+    const running = findRunning(pods, { namespace, name, container });
     const exec = parseExecQuery(url.searchParams);
-    sockets.handleUpgrade(request, socket, head, (webSocket: WebSocket) => { serveExec(webSocket, running, exec); }); // prettier-ignore
-  } else if (verb === "portForward" && offered.includes(PORT_FORWARD_PROTOCOL)) {
-    acceptPortForward({ request, socket, head }, { netnsPath: findPod(pods, namespace, name).netnsPath });
-  } else throw new HttpError(404, `the lab's node agent doesn't serve ${url.pathname}`);
+    if (spdy) {
+      switchToSpdy(at, agreed(request, EXEC_SPDY_PROTOCOLS));
+      serveSpdyExec(socket, exec, (client) => { serveExec(client, running, exec); }); // prettier-ignore
+    } else sockets.handleUpgrade(request, socket, head, (webSocket: WebSocket) => { serveExec(webSocketExecClient(webSocket, exec), running, exec); }); // prettier-ignore
+    return;
+  }
+  const offered = (request.headers["sec-websocket-protocol"] ?? "").split(",").map((protocol) => protocol.trim()); // prettier-ignore
+  if (verb !== "portForward" || !(spdy || offered.includes(PORT_FORWARD_WEB_SOCKET)))
+    throw new HttpError(404, `the lab's node agent doesn't serve ${url.pathname}`);
+  const target = { netnsPath: findPod(pods, namespace, name).netnsPath };
+  if (!spdy) acceptPortForward(at, target);
+  else {
+    agreed(request, [PORT_FORWARD_PROTOCOL]);
+    acceptSpdyPortForward(at, target);
+  }
+}
+
+function agreed(request: IncomingMessage, known: readonly string[]): string {
+  const protocol = spdyProtocol(request, known);
+  if (protocol === undefined)
+    throw new HttpError(403, `the lab's node agent speaks ${known.join(", ")} inside of SPDY`);
+  return protocol;
+}
+
+function findRunning(
+  pods: PodDirectory,
+  { namespace, name, container }: { namespace: string; name: string; container: string },
+): RunningContainer {
+  const found = findPod(pods, namespace, name).container(container);
+  const pid = found?.container.pid;
+  if (found?.launched === undefined || pid === undefined)
+    throw new HttpError(400, `container ${container} isn't running`);
+  return { ...found.launched, pid };
 }

@@ -109,8 +109,7 @@ describe("exec frames", () => {
     });
     expect(parseClientFrame(Buffer.from('\u0004{"Width":80,"Height":24}'))).to.deep.equal({
       kind: "resize",
-      columns: 80,
-      rows: 24,
+      size: { columns: 80, rows: 24 },
     });
     expect(parseClientFrame(Buffer.from([CHANNEL.close, CHANNEL.stdin]))).to.deep.equal({
       kind: "close-stdin",

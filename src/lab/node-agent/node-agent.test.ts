@@ -198,6 +198,57 @@ describe("the node agent, with a real API server", function () {
     expect(stdout).to.match(/^hello 1234 from/);
   });
 
+  it("runs commands for clients that speak SPDY, with a terminal or without, and forwards ports for them", async () => {
+    const kubectl = `KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false KUBECTL_PORT_FORWARD_WEBSOCKETS=false ${findBinary("kubectl") ?? "kubectl"} --kubeconfig=${cluster.folder}/kubeconfig`;
+    const shell = async (script: string): Promise<string> => {
+      const { exitCode, stdout, stderr } = await cluster.run(["bash", "-c", script]);
+      return `${stdout}${stderr} ${exitCode}`;
+    };
+    const before = (await cluster.run(["sh", "-c", `wc -l < ${cluster.folder}/agent.log`])).stdout;
+    const exec = `${kubectl} exec deploy/web -c web`;
+    expect(await shell(`${exec} -- sh -c 'echo out; echo err >&2; exit 7' 2>&1 | sort`)).to.match(
+      /command terminated with exit code 7\nerr\nout\n 0$/,
+    );
+    expect(await shell(`head -c 3000000 /dev/zero | ${exec} -i -- cat | wc -c`)).to.equal("3000000\n 0");
+    expect(
+      await shell(`script -qec "${exec} -it -- sh -c 'tty; echo err >&2'" /dev/null < /dev/null`),
+    ).to.match(/\/dev\/pts\/\d+\r\nerr\r\n/);
+    const forward = `${kubectl} port-forward deploy/web 18081:80 >/dev/null & trap "kill $!" EXIT
+      for i in $(seq 50); do curl -sS http://127.0.0.1:18081/ 2>/dev/null && exit 0; sleep 0.1; done; exit 1`;
+    expect(await shell(forward)).to.match(/^hello 1234 from [\d.]+ 0$/);
+    expect((await cluster.run(["sh", "-c", `wc -l < ${cluster.folder}/agent.log`])).stdout).to.equal(before);
+  });
+
+  it("runs socat and the network tools by the names of their images", async () => {
+    await apply([
+      podNamed("hello", {
+        containers: [
+          {
+            name: "tcp",
+            image: "alpine/socat",
+            args: ["TCP-LISTEN:42,crlf,reuseaddr,fork", "SYSTEM:echo pod ip $(MY_POD_IP)"],
+            env: [{ name: "MY_POD_IP", valueFrom: { fieldRef: { fieldPath: "status.podIP" } } }],
+          },
+        ],
+      }),
+      podNamed("request", {
+        containers: [
+          { name: "c", image: "nicolaka/netshoot", args: ["/bin/sh", "-ec", "while :; do sleep 5; done"] },
+        ],
+      }),
+    ]);
+    await cluster.kubectl(["wait", "--for=condition=Ready", "pod/hello", "pod/request", "--timeout=20s"]);
+    const ip = stringAt(objectAt(await get("pod", "hello"), "status"), "podIP");
+    const said = await until("an answer", async () => {
+      const answer = await cluster.kubectl(["exec", "request", "--", "sh", "-c", `echo hi | nc ${ip} 42`]);
+      return answer.includes("pod ip") ? answer : undefined;
+    });
+    expect(said.trim()).to.equal(`pod ip ${ip}`);
+    expect(await cluster.kubectl(["exec", "request", "--", "sh", "-c", "nslookup -version 2>&1"])).to.include(
+      "nslookup 9.",
+    );
+  });
+
   it("sees a changed ConfigMap in a running Pod", async () => {
     await cluster.kubectl(["patch", "configmap", "app", "-p", '{"data":{"color":"green"}}']);
     await until("the new color", async () =>

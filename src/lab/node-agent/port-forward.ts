@@ -1,6 +1,6 @@
 /**
- * `kubectl port-forward`: SPDY/3.1 inside of a WebSocket; for each connection of the client an error stream and a data stream, and
- * a TCP connection to the Pod.
+ * `kubectl port-forward`: SPDY/3.1, inside of a WebSocket or by itself; for each connection of the client an error stream and a data
+ * stream, and a TCP connection to the Pod.
  *
  *     kubectl ── WebSocket ── kube-apiserver ── WebSocket(SPDY frames) ── here ── TCP ── Pod
  */
@@ -8,19 +8,15 @@ import { spawn } from "node:child_process";
 import type { IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { Duplex } from "node:stream";
-import { WebSocketServer, type WebSocket } from "ws";
-import {
-  dataFrame,
-  pingFrame,
-  resetFrame,
-  splitFrames,
-  synReplyFrame,
-  type SpdyFrame,
-} from "./spdy-frames.ts";
-import { SpdyHeaderCodec } from "./spdy-headers.ts";
+import { createWebSocketStream, WebSocketServer, type WebSocket } from "ws";
+import { SpdyConnection, type SpdyStream } from "./spdy-connection.ts";
+import type { SpdyHeaders } from "./spdy-headers.ts";
+import { switchToSpdy } from "./spdy-upgrade.ts";
 
+/** The protocol inside of SPDY. */
+export const PORT_FORWARD_PROTOCOL = "portforward.k8s.io";
 /** The WebSocket subprotocol. */
-export const PORT_FORWARD_PROTOCOL = "SPDY/3.1+portforward.k8s.io";
+export const PORT_FORWARD_WEB_SOCKET = `SPDY/3.1+${PORT_FORWARD_PROTOCOL}`;
 
 /** Where a Pod's ports are. */
 export interface ForwardTarget {
@@ -28,139 +24,64 @@ export interface ForwardTarget {
   readonly netnsPath: string | undefined;
 }
 
-const MOST_BUFFERED = 1024 * 1024;
+/** A request that asked for an upgrade, and its connection. */
+interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+}
 
 // ws refuses the protocol's name, in which "/" is no token: it never gets to see it.
 const sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-sockets.on("headers", (headers) => headers.push(`Sec-WebSocket-Protocol: ${PORT_FORWARD_PROTOCOL}`));
+sockets.on("headers", (headers) => headers.push(`Sec-WebSocket-Protocol: ${PORT_FORWARD_WEB_SOCKET}`));
 
-/** Takes over a client's connection. */
-export function acceptPortForward(
-  at: { request: IncomingMessage; socket: Duplex; head: Buffer },
-  target: ForwardTarget,
-): void {
+/** Takes over a client's WebSocket. */
+export function acceptPortForward(at: Upgrade, target: ForwardTarget): void {
   delete at.request.headers["sec-websocket-protocol"];
-  sockets.handleUpgrade(at.request, at.socket, at.head, (socket: WebSocket) => { new ForwardSession(socket, target).serve(); }); // prettier-ignore
+  sockets.handleUpgrade(at.request, at.socket, at.head, (socket: WebSocket) => {
+    forwardOver(createWebSocketStream(socket), target);
+  });
 }
 
-/** The two streams of one forwarded connection. */
-interface Pair {
-  readonly port: number;
-  errorStream: number | undefined;
-  dataStream: number | undefined;
-  connection: Duplex | undefined;
+/** Takes over a client's connection that speaks SPDY itself. */
+export function acceptSpdyPortForward(at: Upgrade, target: ForwardTarget): void {
+  switchToSpdy(at, PORT_FORWARD_PROTOCOL);
+  forwardOver(at.socket, target);
 }
 
-class ForwardSession {
-  readonly #socket: WebSocket;
-  readonly #target: ForwardTarget;
-  readonly #codec = new SpdyHeaderCodec();
-  readonly #byRequest = new Map<string, Pair>();
-  readonly #byDataStream = new Map<number, Pair>();
-  #rest: Buffer = Buffer.alloc(0);
-  /** Frames are handled one after the other: header blocks share a zlib stream. */
-  #work: Promise<void> = Promise.resolve();
-
-  constructor(socket: WebSocket, target: ForwardTarget) {
-    this.#socket = socket;
-    this.#target = target;
-  }
-
-  serve(): void {
-    this.#socket.on("message", (message: Buffer) => {
-      const { frames, rest } = splitFrames(Buffer.concat([this.#rest, message]));
-      this.#rest = rest;
-      for (const frame of frames) {
-        this.#work = this.#work.then(() => this.#handle(frame)).catch(() => { this.#socket.close(1002); }); // prettier-ignore
-      }
-    });
-    this.#socket.on("error", () => undefined);
-    this.#socket.on("close", () => {
-      for (const { connection } of this.#byRequest.values()) connection?.destroy();
-      void this.#work.finally(() => { this.#codec.close(); }); // prettier-ignore
-    });
-  }
-
-  async #handle(frame: SpdyFrame): Promise<void> {
-    switch (frame.kind) {
-      case "syn-stream":
-        await this.#open(frame.stream, frame.headers);
-        return;
-      case "headers":
-        // Read for the sake of the zlib stream's state.
-        await this.#codec.decode(frame.headers);
-        return;
-      case "data":
-        this.#data(frame);
-        return;
-      case "reset":
-        this.#byDataStream.get(frame.stream)?.connection?.destroy();
-        return;
-      case "ping":
-        this.#socket.send(pingFrame(frame.id));
-        return;
-      case "go-away":
-        this.#socket.close(1000);
-        return;
-      case "other":
-        return;
-    }
-  }
-
-  async #open(stream: number, block: Buffer): Promise<void> {
-    const headers = await this.#codec.decode(block);
-    const [port, request] = [Number(headers["port"]), headers["requestid"] ?? headers["port"] ?? ""];
-    if (!Number.isInteger(port) || port < 1 || port > 65535) {
-      this.#socket.send(resetFrame(stream));
-      return;
-    }
-    const pair = this.#byRequest.get(request) ?? {
-      port,
-      errorStream: undefined,
-      dataStream: undefined,
-      connection: undefined,
-    };
-    this.#byRequest.set(request, pair);
-    this.#socket.send(synReplyFrame(stream, await this.#codec.encode({})));
-    if (headers["streamtype"] === "error") pair.errorStream = stream;
-    else {
-      pair.dataStream = stream;
-      this.#byDataStream.set(stream, pair);
-      this.#connect(pair, { stream, request });
-    }
-  }
-
-  #data({ stream, data, fin }: { stream: number; data: Buffer; fin: boolean }): void {
-    const connection = this.#byDataStream.get(stream)?.connection;
-    if (connection === undefined) return;
-    if (data.length > 0 && !connection.write(data)) {
-      this.#socket.pause();
-      const resume = (): void => { this.#socket.resume(); }; // prettier-ignore
-      connection.once("drain", resume).once("close", resume);
-    }
-    if (fin) connection.end();
-  }
-
-  #connect(pair: Pair, { stream, request }: { stream: number; request: string }): void {
-    const connection = dialPod(this.#target, pair.port);
-    pair.connection = connection;
-    let failure = "";
-    connection.on("data", (data: Buffer) => {
-      this.#socket.send(dataFrame(stream, data, false), () => {
-        if (connection.isPaused() && this.#socket.bufferedAmount < MOST_BUFFERED) connection.resume();
+function forwardOver(transport: Duplex, target: ForwardTarget): void {
+  /** Streams on which a connection's failure is told, by request. */
+  const errors = new Map<string, SpdyStream>();
+  new SpdyConnection(transport, (stream: SpdyStream, headers: SpdyHeaders) => {
+    const port = Number(headers["port"]);
+    const request = headers["requestid"] ?? headers["port"] ?? "";
+    if (!Number.isInteger(port) || port < 1 || port > 65535) return false;
+    if (headers["streamtype"] === "error") {
+      errors.set(request, stream);
+      stream.resume();
+    } else
+      carry(stream, dialPod(target, port), (cause) => {
+        const message = cause === undefined ? "" : `error forwarding port ${port} to the pod: ${cause.message}`; // prettier-ignore
+        errors.get(request)?.end(message);
+        errors.delete(request);
       });
-      if (this.#socket.bufferedAmount >= MOST_BUFFERED) connection.pause();
-    });
-    connection.on("error", (error) => { failure = `error forwarding port ${pair.port} to the pod: ${error.message}`; }); // prettier-ignore
-    connection.on("close", () => {
-      this.#byRequest.delete(request);
-      this.#byDataStream.delete(stream);
-      if (this.#socket.readyState !== this.#socket.OPEN) return;
-      if (pair.errorStream !== undefined)
-        this.#socket.send(dataFrame(pair.errorStream, Buffer.from(failure), true));
-      this.#socket.send(dataFrame(stream, Buffer.alloc(0), true));
-    });
-  }
+    return true;
+  });
+}
+
+/** Carries bytes both ways until both ends have ended; tells how the Pod's end did. */
+function carry(stream: SpdyStream, connection: Duplex, ended: (cause: Error | undefined) => void): void {
+  let failure: Error | undefined;
+  connection.on("error", (cause) => {
+    failure = cause;
+  });
+  stream.pipe(connection);
+  connection.pipe(stream);
+  stream.on("close", () => connection.destroy());
+  connection.on("close", () => {
+    ended(failure);
+    stream.end();
+  });
 }
 
 /**

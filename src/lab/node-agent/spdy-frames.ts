@@ -1,5 +1,5 @@
 /**
- * SPDY/3.1 frames, as far as `kubectl port-forward` uses them. PURE: bytes in, frames out, and back. Header blocks stay compressed
+ * SPDY/3.1 frames, as far as `kubectl exec` and `port-forward` use them. PURE: bytes in, frames out, and back. Header blocks stay compressed
  * here (see `spdy-headers.ts`). Source: draft-mbelshe-httpbis-spdy-00, section 2.
  */
 
@@ -68,6 +68,12 @@ function word32(value: number): Buffer {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(value);
   return bytes;
+}
+
+/** Opens a stream, as clients do; `headers` is a compressed block. */
+export function synStreamFrame(stream: number, headers: Buffer): Buffer {
+  // No associated stream, priority 0.
+  return controlFrame(TYPE.synStream, 0, Buffer.concat([word32(stream), Buffer.alloc(6), headers]));
 }
 
 /** The answer to a SYN_STREAM; `headers` is a compressed block. */
