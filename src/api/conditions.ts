@@ -50,6 +50,8 @@ export const types = {
   Carried: "Carried",
   /** ServiceExport, MCS ServiceImport, only of a service with session affinity: clients stay with one backend. */
   AffinityApplied: "AffinityApplied",
+  /** L7 ServiceImport, only with `spec.failover`: its tiers are as they were asked for. */
+  FailoverApplied: "FailoverApplied",
   /** ServiceExport, MCS ServiceImport: every port can be carried. */
   PortsSupported: "PortsSupported",
 } as const;
@@ -119,12 +121,21 @@ export const reasons = {
   UnsupportedProtocol: "UnsupportedProtocol",
   Supported: "Supported",
   AffinityNotApplied: "AffinityNotApplied",
+  /** Clients are kept with one backend by a hash of their address. */
+  ByClientAddress: "ByClientAddress",
   /** A service has more ports than can be told to peers or carried. */
   TooManyPorts: "TooManyPorts",
   /** A headless service has more endpoints than peers can be told. */
   TooManyEndpoints: "TooManyEndpoints",
 
   // L7 ServiceImport.
+  FailoverApplied: "FailoverApplied",
+  /** A tier names a cluster that is not in the set. */
+  UnknownCluster: "UnknownCluster",
+  /** Two tiers name one cluster. */
+  DuplicateCluster: "DuplicateCluster",
+  /** Another implementation of Gateway API carries the traffic, and has no tiers. */
+  FailoverNotApplied: "FailoverNotApplied",
   /** No cluster exports the service. */
   NoExport: "NoExport",
   /** A rule has more backends, cluster by cluster, than Gateway API takes; it is followed without their proportions. */

@@ -115,17 +115,26 @@ export interface ServiceRef {
 export interface WanBackend {
   readonly service: ServiceRef;
   readonly policy: string;
-  /** Exporting peers with ready backends, sorted by cluster. */
+  /** Exporting clusters that are reached through their gateways and have ready backends, sorted by cluster. */
   readonly remote: readonly WanLocality[];
   /** Set if some exporting peer, ready or not, doesn't take requests for all ports: see {@link WanLocality.ports}. */
   readonly differsByPort?: true;
-  /** Set if the home cluster exports the service: its pods are tried before `remote`. Ports of the service are told apart by number. */
+  /**
+   * Set if the home cluster exports the service and its Pods are tried before `remote`, past any gateway. Ports of the
+   * service are told apart by number.
+   */
   readonly home?: ServiceRef;
+  /** Per cent of a tier's endpoints that have to be healthy for it to keep all requests; left out: Envoy's 71. */
+  readonly spillOverBelow?: number;
+  /** A client stays with one cluster, by its address. Never with `home`. */
+  readonly hasAffinity?: true;
 }
 
-/** One peer's share of a service. */
+/** One cluster's share of a service. */
 export interface WanLocality {
   readonly cluster: ClusterId;
+  /** 0 or left out: preferred; then 1, … Gaps mean nothing. */
+  readonly tier?: number;
   /** Ready backends there: the weight of the locality. Above 0. */
   readonly weight: number;
   /** Numbers of the service's ports that it takes requests for, ascending; left out: all. */

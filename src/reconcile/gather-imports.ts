@@ -169,7 +169,7 @@ export class ImportGatherer {
         rules,
         choice,
         dummies,
-        path: pathOf(merged, rules?.spec.http !== undefined, choice),
+        path: pathOf(merged, hasRules(rules), choice),
         httpPorts: carriedHttpPorts(merged.ports),
         grantKey: `${dummyNamespace}/${grantName(merged.service)}`,
         shadowKey: `${merged.service.namespace}/${shadowName(merged.service.name)}`,
@@ -177,6 +177,10 @@ export class ImportGatherer {
     });
   }
 }
+
+/** Whether something has to be looked at, or chosen, that only an Envoy can. */
+const hasRules = (rules: Import["rules"]): boolean =>
+  rules?.spec.http !== undefined || rules?.spec.failover !== undefined;
 
 /** Names of Services in the dummies' namespace that are somebody else's. */
 function foreignDummies(services: World["home"]["Service"]): string {

@@ -9,6 +9,7 @@ import { condition, unless, type Finding } from "./conditions.ts";
 import type { OtherCarrier } from "./data-plane.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
+import { tierProblems } from "./placement.ts";
 import { uncarriedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
@@ -24,6 +25,8 @@ export interface McsSurroundings {
   readonly unusable: readonly Problem[];
   /** Whether another implementation carries its Gateway. */
   readonly carried: Finding | undefined;
+  /** Whether mc-wan's own Envoys carry it. */
+  readonly isOurs: boolean;
   readonly generation: number | undefined;
 }
 
@@ -37,7 +40,7 @@ export function mcsConditions(imported: Import, around: McsSurroundings): Condit
     condition(types.Classified, classified(merged.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(merged, takenProblems(imported)), generation),
     ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
-    ...affinityConditions({ ...merged.oldest, type: merged.type }, generation),
+    ...affinityConditions({ ...merged.oldest, type: merged.type }, { isOurs: around.isOurs, generation }),
     ...(unusable.length === 0 ? [] : [condition(types.PeersUsable, unless(unusable, usable), generation)]),
   ];
 }
@@ -184,7 +187,29 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     condition(types.ResolvedRefs, unless(unresolved, resolved), generation),
     condition(types.Programmed, programmed(imported, world, other), generation),
     condition(types.Enforced, byName, generation),
+    ...failoverConditions(imported, around),
   ];
+}
+
+/** Whether the tiers are as they were asked for. */
+function failoverConditions({ rules }: Import, { other, world, generation }: RulesSurroundings): Condition[] {
+  if (rules?.spec.failover === undefined) return [];
+  const problems =
+    other === undefined
+      ? tierProblems(rules, world)
+      : [
+          {
+            reason: reasons.FailoverNotApplied,
+            message:
+              "spec.failover is not followed where another implementation of Gateway API carries the traffic: home comes first, then all other clusters. Delete it, or run the controller with --data-plane envoy.",
+          },
+        ];
+  const applied = {
+    status: "True",
+    reason: reasons.FailoverApplied,
+    message: "Every cluster that a tier names is in the set.",
+  } as const;
+  return [condition(types.FailoverApplied, unless(problems, applied), generation)];
 }
 
 /** As the import's Gateway says. */

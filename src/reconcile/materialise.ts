@@ -10,7 +10,7 @@ import { dummyNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isHeard } from "../model/world.ts";
-import type { World } from "../model/world.ts";
+import type { ClusterId, World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { ImportedService, ReferableServices } from "./backend-refs.ts";
 import { wanAppProtocol } from "./cluster-dummies.ts";
@@ -21,6 +21,7 @@ import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts"
 import type { Gathered } from "./gather-imports.ts";
 import { importSide, type Import, type ImportSide } from "./import-side.ts";
 import { overlaps, ownRanges } from "./own-ranges.ts";
+import { placementOf, plainPlacement } from "./placement.ts";
 import { proxySlices } from "./proxy-slices.ts";
 import { referenceGrants } from "./reference-grants.ts";
 import { isOurs } from "./owners.ts";
@@ -71,7 +72,8 @@ export class Materialiser {
     const byNamespace = Map.groupBy(imports, ({ service }) => service.namespace);
     const staleClusters = new Set(world.peers.filter(({ state }) => state === "Stale").map(({ id }) => id));
     const dummySides = placed.map(
-      ([imported, { note }]) => [imported, this.#dummySide(imported, pass, { directory, note })] as const,
+      ([imported, { note }]) =>
+        [imported, this.#dummySide(imported, pass, { directory, note, homeId: world.homeId })] as const,
     );
     const { policies, owner } = pass;
     const { other } = pass.dataPlane;
@@ -187,17 +189,23 @@ export class Materialiser {
   }
 
   #dummySide(
-    { key, service, merged, dummies }: Import,
+    { key, service, merged, dummies, rules }: Import,
     { policies, owner, dataPlane }: PassInput,
     {
       directory,
       note,
-    }: { readonly directory: GatewayDirectory; readonly note: Readonly<Record<string, string>> },
+      homeId,
+    }: {
+      readonly directory: GatewayDirectory;
+      readonly note: Readonly<Record<string, string>>;
+      readonly homeId: ClusterId | undefined;
+    },
   ): DummySide {
+    const placement = dataPlane.other === undefined ? placementOf({ merged, rules, homeId }) : plainPlacement;
     const appProtocol = dataPlane.other && wanAppProtocol(merged);
     return this.#dummies.get(
       key,
-      [merged, dummies, policies, directory, owner, appProtocol, ...Object.values(note)],
+      [merged, dummies, policies, directory, owner, appProtocol, placement.key, ...Object.values(note)],
       () => {
         const { grants, objects } = referenceGrants(service, [...dummies.names.values()], {
           owner,
@@ -209,7 +217,7 @@ export class Materialiser {
             ...objects,
           ],
           grants,
-          wanBackends: wanBackends(service, { merged, names: dummies.names }, directory),
+          wanBackends: wanBackends(service, { merged, names: dummies.names, placement }, directory),
         };
       },
     );

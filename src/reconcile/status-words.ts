@@ -32,14 +32,29 @@ export function classified(headless: boolean, choice: PolicyChoice): Finding {
   });
 }
 
-/** Honest about session affinity that the exporting Service asks for; nothing where it asks for none. */
+/** What becomes of session affinity that the exporting Service asks for; nothing where it asks for none. */
 export function affinityConditions(
-  service: Pick<ServiceAdvertisementSpec, "sessionAffinity" | "type">,
-  generation: number | undefined,
+  service: Pick<ServiceAdvertisementSpec, "sessionAffinity" | "sessionAffinityConfig" | "type">,
+  { isOurs, generation }: { readonly isOurs: boolean; readonly generation: number | undefined },
 ): Condition[] {
   const { sessionAffinity = "None" } = service;
   if (sessionAffinity === "None" || service.type === "Headless") return [];
-  const message = `Gateways do not keep clients of other clusters with one backend: the Service's session affinity ${sessionAffinity} holds inside its own cluster only. Keep what clients need between requests outside of the backends, or set sessionAffinity: None on the Service.`;
-  const finding = { status: "False", reason: reasons.AffinityNotApplied, message } as const;
+  const finding =
+    isOurs
+      ? byClientAddress(service.sessionAffinityConfig?.clientIP?.timeoutSeconds)
+      : ({
+          status: "False",
+          reason: reasons.AffinityNotApplied,
+          message: `Gateways do not keep clients of other clusters with one backend: the Service's session affinity ${sessionAffinity} holds inside its own cluster only. Keep what clients need between requests outside of the backends, or set sessionAffinity: None on the Service.`,
+        } as const);
   return [condition(types.AffinityApplied, finding, generation)];
+}
+
+function byClientAddress(timeoutSeconds: number | undefined): Finding {
+  const kept = "Gateways keep a client with one cluster and one Pod by a hash of its address.";
+  const timeout =
+    timeoutSeconds === undefined
+      ? ""
+      : ` timeoutSeconds (${timeoutSeconds}) is not followed: nothing is remembered that could end, a client moves only when its Pod or cluster goes or others come.`;
+  return { status: "True", reason: reasons.ByClientAddress, message: kept + timeout };
 }

@@ -70,6 +70,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         isAdvertised,
         foreign: taken.get(key) ?? [],
         homeId: world.homeId,
+        isOurs: input.other === undefined,
         carried,
       });
       return { kind: "ServiceExport", key, form: "Conditions", conditions };
@@ -106,6 +107,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         shadow,
         unusable,
         carried,
+        isOurs: input.other === undefined,
         generation: mcs.metadata.generation,
       }),
       fields: {
@@ -160,6 +162,8 @@ interface ExportSurroundings {
   readonly homeId: string | undefined;
   /** Whether another implementation carries its Gateway. */
   readonly carried: Finding | undefined;
+  /** Whether mc-wan's own Envoys do. */
+  readonly isOurs: boolean;
 }
 
 function exportConditions(homeExport: HomeExport, around: ExportSurroundings): Condition[] {
@@ -190,7 +194,7 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
     condition(types.Classified, classified(advertisement.type === "Headless", choice), generation),
     condition(types.PortsSupported, portsSupported(advertisement, homeExport.unadvertised), generation),
     ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
-    ...affinityConditions(advertisement, generation),
+    ...affinityConditions(advertisement, { isOurs: around.isOurs, generation }),
   ];
 }
 

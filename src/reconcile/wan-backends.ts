@@ -8,41 +8,64 @@ import { compare } from "../model/order.ts";
 import type { DummyNames } from "./dummy-services.ts";
 import { home, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
+import type { Placement } from "./placement.ts";
 import { carriageOf } from "./protocols.ts";
+
+/** What the WAN backends of one service are made of. */
+export interface WanBackendsInput {
+  readonly merged: Merged;
+  readonly names: DummyNames;
+  readonly placement: Placement;
+}
 
 /** The WAN backends of one service by the names of its dummies. */
 export function wanBackends(
   service: ServiceRef,
-  { merged, names }: { readonly merged: Merged; readonly names: DummyNames },
+  { merged, names, placement }: WanBackendsInput,
   directory: GatewayDirectory,
 ): [string, WanBackend][] {
   const exportedHere = merged.members.some(({ cluster }) => cluster === home);
-  // Whether ready or not: endpoints come and go without touching a route.
-  const differs = merged.members.some(
-    (member) => member.cluster !== home && portsTaken(member, merged).ports !== undefined,
+  const { hasHomePods, hasAffinity, spillOverBelow } = placement;
+  const byGateway = merged.members.filter(
+    ({ cluster }) => placement.tierOf(cluster) !== undefined && !(cluster === home && hasHomePods),
   );
+  // Whether ready or not: endpoints come and go without touching a route.
+  const differs = byGateway.some((member) => portsTaken(member, merged).ports !== undefined);
   return [...names].map(([policy, name]) => [
     name,
     {
       service,
       policy,
-      remote: localities(merged, policy, directory),
+      remote: localities(byGateway, policy, { merged, placement, directory }),
       ...(differs ? { differsByPort: true } : {}),
-      ...(exportedHere ? { home: service } : {}),
+      ...(exportedHere && hasHomePods ? { home: service } : {}),
+      ...(spillOverBelow === undefined ? {} : { spillOverBelow }),
+      ...(hasAffinity ? { hasAffinity } : {}),
     },
   ]);
 }
 
-function localities(merged: Merged, policy: string, directory: GatewayDirectory): WanLocality[] {
+function localities(
+  members: readonly Member[],
+  policy: string,
+  {
+    merged,
+    placement,
+    directory,
+  }: { readonly merged: Merged; readonly placement: Placement; readonly directory: GatewayDirectory },
+): WanLocality[] {
   if (merged.type === "Headless") return [];
-  return merged.members
+  // Home's Pods are a tier of their own, before these.
+  const first = placement.hasHomePods ? 1 : 0;
+  return members
     .flatMap((member) => {
-      const { cluster } = member;
-      if (cluster === home) return [];
+      const cluster = member.cluster === home ? placement.homeName : member.cluster;
       const weight = readyCount(member);
-      const endpoints = directory.find(cluster, member.spec.pool, policy);
+      const endpoints = directory.find(member.cluster, member.spec.pool, policy);
       const ports = portsTaken(member, merged);
-      return weight > 0 && endpoints.length > 0 ? [{ cluster, weight, ...ports, endpoints }] : [];
+      const tier = (placement.tierOf(member.cluster) ?? first) - first;
+      const place = tier === 0 ? {} : { tier };
+      return weight > 0 && endpoints.length > 0 ? [{ cluster, ...place, weight, ...ports, endpoints }] : [];
     })
     .sort((a, b) => compare(a.cluster, b.cluster));
 }

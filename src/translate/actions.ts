@@ -14,11 +14,13 @@ import {
 import type {
   Route,
   RouteAction,
+  RouteAction_HashPolicySchema,
   RouteAction_RequestMirrorPolicySchema,
 } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { FractionalPercent_DenominatorType } from "../envoy/envoy/type/v3/percent_pb.ts";
 import type { RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
+import { hasAffinity } from "./backends.ts";
 import type { BackendQuery, ClusterSpec } from "./backends.ts";
 import { duration } from "./duration.ts";
 import type { Mirror } from "./gateway-api.ts";
@@ -30,6 +32,11 @@ import { newPath, pathRewrite, translateRedirect } from "./rewrites.ts";
 
 /** Never the name of a cluster: ours hold a slash. Requests for it are answered 500. */
 const closedCluster = "closed";
+
+/** At the egress the client's own; at an ingress the last of X-Forwarded-For, which the egress wrote. */
+const byClientAddress: MessageInitShape<typeof RouteAction_HashPolicySchema> = {
+  policySpecifier: { case: "connectionProperties", value: { sourceIp: true } },
+};
 
 /** Where each reference leads. */
 export type Resolutions = ReadonlyMap<BackendQuery, ClusterSpec | Problem | undefined>;
@@ -107,13 +114,15 @@ export function outcomeOf(
     return spec?.form === "Service" ? [{ mirror, spec }] : [];
   });
   const isWan = open.some(({ form }) => form !== "Service");
+  const keepsClients = open.some(hasAffinity);
   const hasTryTimeout = (rule.backendTimeoutMs ?? 0) > 0;
   const action = (form: RetryForm): RouteAction =>
     create(RouteActionSchema, {
-      clusterSpecifier: clusterSpecifier(shares, rewrite?.hostname),
+      clusterSpecifier: clusterSpecifier(shares, { hostname: rewrite?.hostname, keepsClients }),
       ...(open.length === shares.length ? {} : { clusterNotFoundResponseCode: notFoundCodes[kind] }),
       ...(path === undefined ? {} : pathRewrite(path)),
       ...hostRewrite(shares, rewrite?.hostname),
+      ...(keepsClients ? { hashPolicy: [byClientAddress] } : {}),
       timeout: duration(rule.requestTimeoutMs ?? 0),
       // Retries to local Services are their clusters'; the time of a try is always the route's.
       ...(form === "Local" && !hasTryTimeout && rule.retry === undefined
@@ -148,7 +157,7 @@ const isWeighted = (shares: readonly Share[]): boolean =>
 
 function clusterSpecifier(
   shares: readonly Share[],
-  hostname: string | undefined,
+  { hostname, keepsClients }: { readonly hostname: string | undefined; readonly keepsClients: boolean },
 ): NonNullable<ActionInit["clusterSpecifier"]> {
   if (!isWeighted(shares)) return { case: "cluster", value: shares[0]?.spec?.name ?? closedCluster };
   const clusters = shares.map(({ weight, filters, spec }) => {
@@ -162,7 +171,11 @@ function clusterSpecifier(
         : { hostRewriteSpecifier: { case: "hostRewriteLiteral" as const, value: host } }),
     };
   });
-  return { case: "weightedClusters", value: { clusters } };
+  // A client that stays with an endpoint has to stay with a share first.
+  const byHash = keepsClients
+    ? { randomValueSpecifier: { case: "useHashPolicy" as const, value: { value: true } } }
+    : {};
+  return { case: "weightedClusters", value: { clusters, ...byHash } };
 }
 
 /** What Host must be over the WAN, whatever a rule asks for: it chooses the service at the far end. */

@@ -33,6 +33,10 @@ export interface ServiceClusterSpec {
   readonly listsNotReady: boolean;
   /** By a BackendTLSPolicy. */
   readonly tls?: BackendTls;
+  /** The Service keeps a client with one Pod, by its address. */
+  readonly hasAffinity: boolean;
+  /** A dummy of the import of which these Pods are a part: it says when requests spill over. */
+  readonly importedAs?: string;
   /** A cluster's retries would hide those of a rule that says its own. */
   readonly leavesRetriesToRules: boolean;
 }
@@ -46,6 +50,8 @@ export interface WanClusterSpec {
   readonly host: string;
   /** Only peers that export this port of the service; undefined: all. */
   readonly port?: number;
+  /** A client stays with one cluster and gateway, by its address. */
+  readonly hasAffinity: boolean;
 }
 
 /** The same where home exports it too: its own pods, then the rest. */
@@ -125,7 +131,14 @@ export function createBackends(): StartBackends {
       const listsNotReady = role === "home";
       const policy = query.isPassed ? undefined : policies.at(serviceKey, port.name);
       if (policy?.refusal !== undefined) return { ...policy.refusal, toldAt: policy.key };
-      const kind = { isHttp2, listsNotReady, leavesRetriesToRules, ...(policy?.tls && { tls: policy.tls }) };
+      const hasAffinity = !listsNotReady && services.get(serviceKey)?.spec?.sessionAffinity === "ClientIP";
+      const kind = {
+        isHttp2,
+        listsNotReady,
+        leavesRetriesToRules,
+        hasAffinity,
+        ...(policy?.tls && { tls: policy.tls }),
+      };
       return { form: "Service", name, service, serviceKey, port: port.port, ...kind };
     };
 
@@ -135,6 +148,7 @@ export function createBackends(): StartBackends {
       { wanPort, fromKind, hasRetry }: Pick<BackendQuery, "wanPort" | "fromKind" | "hasRetry">,
     ): ClusterSpec | Problem => {
       const host = clusterHostname(backend.service);
+      const hasAffinity = backend.hasAffinity ?? false;
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
       const remote: WanClusterSpec =
         isOfPort && wanPort !== undefined
@@ -144,8 +158,9 @@ export function createBackends(): StartBackends {
               dummy: name,
               host,
               port: Number(wanPort),
+              hasAffinity,
             }
-          : { form: "Wan", name: `wan/${name}`, dummy: name, host };
+          : { form: "Wan", name: `wan/${name}`, dummy: name, host, hasAffinity };
       if (backend.home === undefined) return remote;
       const { home } = backend;
       const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];
@@ -160,7 +175,7 @@ export function createBackends(): StartBackends {
       return {
         form: "HomeFirst",
         name: `${remote.name}/${port.port}${protocolSuffix(port, { fromKind })}`,
-        home: ownPods,
+        home: { ...ownPods, importedAs: name },
         remote,
       };
     };
@@ -258,8 +273,16 @@ function isSameAnswer(a: ClusterSpec | Problem, b: ClusterSpec | Problem): boole
   const own = (spec: ClusterSpec): ServiceClusterSpec | undefined =>
     spec.form === "HomeFirst" ? spec.home : spec.form === "Service" ? spec : undefined;
   const [one, other] = [own(a), own(b)];
-  return a.name === b.name && one?.isHttp2 === other?.isHttp2 && one?.tls === other?.tls;
+  return (
+    a.name === b.name &&
+    one?.isHttp2 === other?.isHttp2 &&
+    one?.tls === other?.tls &&
+    hasAffinity(a) === hasAffinity(b)
+  );
 }
+
+/** Whether a client stays with one of the endpoints. Home's Pods before others are shared by all requests alike. */
+export const hasAffinity = (spec: ClusterSpec): boolean => spec.form !== "HomeFirst" && spec.hasAffinity;
 
 /** A reference that leads nowhere. */
 function closed(reason: string, message: string): Problem {

@@ -20,6 +20,8 @@ import type { RetryPolicy } from "../envoy/envoy/config/route/v3/route_component
 import { OutlierDetectionSchema } from "../envoy/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { ApiVersion, ConfigSourceSchema } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
 import type { ConfigSource } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
+import { BindConfigSchema } from "../envoy/envoy/config/core/v3/address_pb.ts";
+import { SocketOption_SocketState } from "../envoy/envoy/config/core/v3/socket_option_pb.ts";
 import { ClusterConfigSchema } from "../envoy/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts";
 import type { HttpProtocolOptions_ExplicitHttpConfigSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { HttpProtocolOptionsSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
@@ -28,6 +30,7 @@ import { pack } from "./any.ts";
 import type { Material } from "./certificates.ts";
 import { upstreamTls } from "./upstream-tls.ts";
 import { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
+import { hasAffinity } from "./backends.ts";
 import type { ClusterSpec, HomeFirstClusterSpec } from "./backends.ts";
 import { duration } from "./duration.ts";
 import { retryPolicy } from "./retries.ts";
@@ -83,8 +86,36 @@ const circuitBreakers = create(CircuitBreakersSchema, {
       maxConnections: 100_000,
       maxPendingRequests: 100_000,
       maxRequests: 1_000_000,
-      // The budget is for floods: with a handful of requests under way, 20 % of them is none, and each may be tried again.
-      retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 32 },
+      // The budget is for floods. So many may be tried again at once whatever it says: when a link dies, all that is under
+      // way on it is, and has somewhere to go.
+      retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 512 },
+    },
+  ],
+});
+
+/** The same client, the same endpoint, at every Envoy; few clients move when endpoints come or go. */
+const byHash = {
+  lbPolicy: Cluster_LbPolicy.RING_HASH,
+  lbConfig: {
+    case: "ringHashLbConfig" as const,
+    value: { minimumRingSize: 1_024n, maximumRingSize: 65_536n },
+  },
+};
+
+/** Linux: IPPROTO_TCP and TCP_USER_TIMEOUT. */
+const tcpUserTimeout = { level: 6n, name: 18n } as const;
+/**
+ * A link or a gateway that swallows packets is noticed by what is sent to it, not by more PINGs, which would cost every
+ * idle link: the kernel gives a connection up when bytes stay unacknowledged for so long, and requests go elsewhere. Three
+ * retransmissions fit in where a round trip takes up to 200 ms.
+ */
+const unacknowledgedMs = 1_200;
+const wanSockets = create(BindConfigSchema, {
+  socketOptions: [
+    {
+      ...tcpUserTimeout,
+      value: { case: "intValue", value: BigInt(unacknowledgedMs) },
+      state: SocketOption_SocketState.STATE_PREBIND,
     },
   ],
 });
@@ -119,7 +150,7 @@ export class Clusters {
     // The name says everything else; what is shown to a backend is its Gateway's own.
     const isHttp2 = spec.form === "Service" && spec.isHttp2;
     const certificate = tls && shown?.name;
-    return this.#memo.get(`${spec.name} ${certificate ?? ""}`, [isHttp2, tls], () => {
+    return this.#memo.get(`${spec.name} ${certificate ?? ""}`, [isHttp2, tls, hasAffinity(spec)], () => {
       if (spec.form === "HomeFirst") return aggregate(spec);
       const cluster = edsCluster(spec);
       if (tls === undefined) return cluster;
@@ -148,7 +179,8 @@ function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: overAds },
     connectTimeout: duration(connectTimeoutMs),
-    lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+    ...(spec.hasAffinity ? byHash : { lbPolicy: Cluster_LbPolicy.LEAST_REQUEST }),
+    ...(isWan ? { upstreamBindConfig: wanSockets } : {}),
     commonLbConfig: {
       healthyPanicThreshold: { value: 0 },
       ...(isWan ? { localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} } } : {}),

@@ -9,8 +9,14 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { HealthStatus } from "../envoy/envoy/config/core/v3/health_check_pb.ts";
 import type { LbEndpointSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_components_pb.ts";
-import { ClusterLoadAssignmentSchema } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
-import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import {
+  ClusterLoadAssignment_PolicySchema,
+  ClusterLoadAssignmentSchema,
+} from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import type {
+  ClusterLoadAssignment,
+  ClusterLoadAssignment_Policy,
+} from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Desired, WanBackend } from "../model/desired.ts";
 import { isReachable } from "../model/ipv4.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
@@ -57,10 +63,16 @@ export class Endpoints {
       const backend = this.#wanBackends.get(spec.dummy);
       return known([backend], previous, () => assignmentOfWan(spec, backend));
     }
+    const { importedAs } = spec;
+    const spillOverBelow =
+      importedAs === undefined ? undefined : this.#wanBackends.get(importedAs)?.spillOverBelow;
     const slices = this.#slices.get(spec.serviceKey) ?? [];
     const ports = this.#services.get(spec.serviceKey)?.spec?.ports ?? [];
     const portName = ports.find(({ port }) => port === spec.port)?.name ?? "";
-    return known([portName, ...slices], previous, () => assignmentOfService(spec, portName, slices));
+    return known([portName, spillOverBelow, ...slices], previous, () => ({
+      ...assignmentOfService(spec, portName, slices),
+      ...spillOver(spillOverBelow),
+    }));
   }
 }
 
@@ -134,7 +146,17 @@ function podState(conditions: {
   return (conditions.ready ?? true) ? "Ready" : "NotReady";
 }
 
-/** A locality per peer, weighted by its ready backends. */
+/**
+ * Envoy multiplies what is healthy by a factor, and lets go of requests when less than all is left: 140 % by default, so
+ * below 71 % of the endpoints.
+ */
+function spillOver(below: number | undefined): { policy?: ClusterLoadAssignment_Policy } {
+  if (below === undefined) return {};
+  const overprovisioningFactor = Math.ceil(10_000 / below);
+  return { policy: create(ClusterLoadAssignment_PolicySchema, { overprovisioningFactor }) };
+}
+
+/** A locality per cluster, weighted by its ready backends; a priority per tier, without gaps. */
 function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined): ClusterLoadAssignment {
   const remote = (backend?.remote ?? []).filter(
     ({ endpoints, weight, ports }) =>
@@ -142,13 +164,16 @@ function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined):
       weight > 0 &&
       (spec.port === undefined || ports === undefined || ports.includes(spec.port)),
   );
+  const tiers = [...new Set(remote.map(({ tier = 0 }) => tier))].sort((a, b) => a - b);
   return create(ClusterLoadAssignmentSchema, {
     clusterName: spec.name,
+    ...spillOver(backend?.spillOverBelow),
     endpoints: remote
       .toSorted((a, b) => compare(a.cluster, b.cluster))
-      .map(({ cluster, weight, endpoints }) => ({
+      .map(({ cluster, tier = 0, weight, endpoints }) => ({
         locality: { region: cluster },
         loadBalancingWeight: weight,
+        priority: tiers.indexOf(tier),
         lbEndpoints: endpoints
           .toSorted((a, b) => compare(a.address, b.address) || a.port - b.port)
           .map(({ address, port }) => lbEndpoint(address, port)),

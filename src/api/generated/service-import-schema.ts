@@ -858,6 +858,42 @@ export const schema: object = {
               }
             }
           }
+        },
+        "failover": {
+          "type": "object",
+          "minProperties": 1,
+          "properties": {
+            "tiers": {
+              "type": "array",
+              "minItems": 1,
+              "maxItems": 8,
+              "items": {
+                "type": "object",
+                "required": [
+                  "clusters"
+                ],
+                "properties": {
+                  "clusters": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 32,
+                    "items": {
+                      "type": "string",
+                      "minLength": 1,
+                      "maxLength": 63,
+                      "pattern": "^(Home|Others|[a-z0-9]([-a-z0-9]*[a-z0-9])?)$"
+                    }
+                  }
+                }
+              }
+            },
+            "spillOverBelow": {
+              "type": "integer",
+              "format": "int32",
+              "minimum": 1,
+              "maximum": 100
+            }
+          }
         }
       }
     },

@@ -7,6 +7,7 @@ import type { Condition } from "../../model/kube-object.ts";
 export interface ServiceImportSpec {
   readonly http?: HTTPRules;
   readonly tcp?: TCPRules;
+  readonly failover?: Failover;
 }
 /**
  * Rules for the service's HTTP and gRPC ports.
@@ -354,6 +355,34 @@ export interface TCPBackendRef {
    * Share of the traffic, relative to the sum of the weights of the rule.
    */
   readonly weight?: number;
+}
+/**
+ * Which clusters are preferred. Without it this cluster's own Pods come first, then all other clusters together.
+ */
+export interface Failover {
+  /**
+   * The first tier takes all requests while it is well; what it can't take goes to the next. Inside a tier clusters share by their ready backends. A cluster that no tier names gets no request.
+   *
+   * @minItems 1
+   * @maxItems 8
+   */
+  readonly tiers?: readonly FailoverTier[];
+  /**
+   * Per cent of a tier's endpoints that have to be healthy for it to keep all requests; below, its share shrinks in proportion and the next tier takes the rest. Endpoints are Pods in this cluster and gateways of others. 71 if left out.
+   */
+  readonly spillOverBelow?: number;
+}
+/**
+ * Clusters that are alike.
+ */
+export interface FailoverTier {
+  /**
+   * Ids of clusters; `Home` is the cluster that this object is in, `Others` are all that no tier names.
+   *
+   * @minItems 1
+   * @maxItems 32
+   */
+  readonly clusters: readonly string[];
 }
 /**
  * What became of the rules in this cluster.
