@@ -39,14 +39,13 @@ export function affinityConditions(
 ): Condition[] {
   const { sessionAffinity = "None" } = service;
   if (sessionAffinity === "None" || service.type === "Headless") return [];
-  const finding =
-    isOurs
-      ? byClientAddress(service.sessionAffinityConfig?.clientIP?.timeoutSeconds)
-      : ({
-          status: "False",
-          reason: reasons.AffinityNotApplied,
-          message: `Gateways do not keep clients of other clusters with one backend: the Service's session affinity ${sessionAffinity} holds inside its own cluster only. Keep what clients need between requests outside of the backends, or set sessionAffinity: None on the Service.`,
-        } as const);
+  const finding = isOurs
+    ? byClientAddress(service.sessionAffinityConfig?.clientIP?.timeoutSeconds)
+    : ({
+        status: "False",
+        reason: reasons.AffinityNotApplied,
+        message: `Gateways do not keep clients of other clusters with one backend: the Service's session affinity ${sessionAffinity} holds inside its own cluster only. Keep what clients need between requests outside of the backends, or set sessionAffinity: None on the Service.`,
+      } as const);
   return [condition(types.AffinityApplied, finding, generation)];
 }
 

@@ -4,7 +4,7 @@ import type { IncomingMessage, Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import type { Http2Server } from "node:http2";
 import { expect } from "chai";
-import { envoyProgram, portOf, startCase } from "../../test/translate/run-case.ts";
+import { envoyProgram, portOf, startCase, thisHost } from "../../test/translate/run-case.ts";
 import type { RunningCase } from "../../test/translate/run-case.ts";
 import type { WanBackend, WanLocality } from "../model/desired.ts";
 import type { KubeObject } from "../model/kube-object.ts";
@@ -140,7 +140,7 @@ describe("tiers and affinity in a real Envoy", function () {
         metadata: meta(`pods-${index}`, { labels: { "kubernetes.io/service-name": "pods" } }),
         addressType: "IPv4",
         ports: [{ port: portOf(pod) }],
-        endpoints: [{ addresses: ["127.0.0.1"] }],
+        endpoints: [{ addresses: [thisHost] }],
       })),
     ] as unknown as KubeObject[];
     const ingress = {

@@ -25,6 +25,9 @@ export interface RunningCase {
   readonly stop: () => Promise<void>;
 }
 
+/** Stands for 127.0.0.1 in EndpointSlices, where an address of the loopback would be nobody's. */
+export const thisHost = "198.18.255.1";
+
 /** The Envoy to run; undefined where there is none. */
 export function envoyProgram(): string | undefined {
   return process.env["ENVOY_PATH"] ?? findBinary("envoy");
@@ -67,7 +70,8 @@ export async function startCase(file: CaseFile, bound: readonly number[]): Promi
   const portOf = (port: number): number => places.get(port) ?? 0;
   const folder = mkdtempSync(join(tmpdir(), "mc-wan-traffic-"));
   const bootstrap = join(folder, "bootstrap.json");
-  writeFileSync(bootstrap, staticBootstrap([...config.fleets.values()], { address: "127.0.0.1", portOf }));
+  const here = staticBootstrap([...config.fleets.values()], { address: "127.0.0.1", portOf });
+  writeFileSync(bootstrap, here.replaceAll(`"${thisHost}"`, '"127.0.0.1"'));
   const envoy = spawn(
     program,
     ["--config-path", bootstrap, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "error"],
