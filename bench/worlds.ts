@@ -56,6 +56,8 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
     peers,
     answering: new Map(),
     expired: new Set(),
+    sending: new Map(),
+    overdue: new Set(),
     listening: new Map(listening.map(([pod, ports]) => [pod, new Set(ports)])),
     settings: {
       envoyImage: "envoy",

@@ -420,6 +420,8 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     referenceGrants: new Map(),
     wanBackends: new Map(),
     probes: [],
+    draining: [],
+    sendsTo: {},
   };
 }
 

@@ -50,6 +50,7 @@ export interface ControllerOptions {
     readonly holdOffMs?: number;
     readonly longestHoldOffMs?: number;
     readonly peerGraceMs?: number;
+    readonly drainLimitMs?: number;
   };
 }
 
@@ -131,7 +132,8 @@ export class Controller {
       holdOffMs: 5,
       longestMs: 50,
       run: () => {
-        this.#observer.setListening(options.dataPlane.listening());
+        const { dataPlane } = options;
+        this.#observer.setHeard({ listening: dataPlane.listening(), sending: dataPlane.sending() });
         this.#apply();
       },
     });

@@ -22,7 +22,9 @@ export interface DataPlane {
   statuses(world: World, desired: Desired): ReadonlyMap<ObjectKey, DesiredStatus> | undefined;
   /** Ports on which each gateway Pod is known to listen (see World). The same Map while nothing changed. */
   listening(): World["listening"];
-  /** Called after {@link listening}, or what {@link statuses} depends on, has changed. */
+  /** Ports of peers to which each gateway Pod may send (see World). The same Map while nothing changed. */
+  sending(): World["sending"];
+  /** Called after {@link listening}, {@link sending}, or what {@link statuses} depends on, has changed. */
   onHeard(callback: () => void): void;
   /** The replica that holds the Lease, by its IP; undefined if it is this one, or none is known. */
   followLeader(host: string | undefined): void;

@@ -9,7 +9,7 @@ import type { TrustedAuthority } from "./identity.ts";
 import type { KindName, ObjectTypes } from "./kinds.ts";
 import type { Condition, KubeObject } from "./kube-object.ts";
 import type { Problem } from "./problem.ts";
-import type { ClusterId } from "./world.ts";
+import type { ClusterId, SendsTo } from "./world.ts";
 
 /** `<KindName>/<namespace>/<name>`, or `<KindName>/<name>` for cluster-scoped kinds. */
 export type ObjectKey = string;
@@ -153,6 +153,14 @@ export interface ProbeTarget {
 /** The key of a target in {@link World.answering}. */
 export const probeKey = ({ address, port }: ProbeTarget): string => `${address}:${port}`;
 
+/** A port that a WANPolicy had before its own and at which the shared ingress pool still listens. */
+export interface DrainingPort {
+  readonly policy: string;
+  readonly port: number;
+  /** How it is spoken to, as peers were told; left out: in plain text. */
+  readonly mode?: "MutualTLS" | "Plain";
+}
+
 export interface Desired {
   readonly objects: ReadonlyMap<ObjectKey, DesiredObject>;
   /** Of everything but Gateways and routes, which follow from the translation (see gateway-status.ts). */
@@ -171,4 +179,8 @@ export interface Desired {
   readonly probes: readonly ProbeTarget[];
   /** Whose word is taken: home's own authorities and those of all peers that are heard, sorted by cluster. */
   readonly trust?: readonly TrustedAuthority[];
+  /** Sorted by policy and port; none of it is a port that an accepted policy has. */
+  readonly draining: readonly DrainingPort[];
+  /** The ports that peers advertise: whatever follows from this Desired sends to these. The same object while they are the same. */
+  readonly sendsTo: SendsTo;
 }

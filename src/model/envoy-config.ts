@@ -13,6 +13,7 @@ import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/
 import type { FleetName, PolicyAncestor, RouteParent } from "./desired.ts";
 import type { Condition } from "./kube-object.ts";
 import type { Redacted } from "./redacted.ts";
+import type { SendsTo } from "./world.ts";
 
 /** A RouteConfiguration in parts: `serve` concatenates the cached bytes of the virtual hosts. */
 export interface RouteTable {
@@ -50,6 +51,8 @@ export interface GatewayResources {
 
 export interface EnvoyConfig {
   readonly fleets: ReadonlyMap<FleetName, FleetConfig>;
+  /** Ports of peers to which these fleets send; left out: none. See {@link Desired.sendsTo}. */
+  readonly sendsTo?: SendsTo;
 }
 
 /** What translation found out about Gateway API objects; becomes their status (reconcile/gateway-status.ts). */

@@ -5,6 +5,7 @@
  *     EnvoyConfig → publish → AdsServer → Envoys
  *                                 └→ acknowledgements, listening → status and advertisements
  */
+import type { World } from "./world.ts";
 import type { Acknowledgements, EnvoyConfig, RefusedRoute } from "./envoy-config.ts";
 
 export interface AdsServer {
@@ -16,9 +17,11 @@ export interface AdsServer {
   acknowledgements(): Acknowledgements;
   /** Ports on which each gateway Pod (by Pod name) listens. The same Map while nothing changed. */
   listening(): ReadonlyMap<string, ReadonlySet<number>>;
+  /** Ports of peers to which each gateway Pod's Envoy may send (see World). The same Map while nothing changed. */
+  sending(): World["sending"];
   /** Routes that Envoys refuse, in order of kind, key and fleet. The same array while nothing changed. */
   refusedRoutes(): readonly RefusedRoute[];
-  /** Called after {@link acknowledgements}, {@link listening} or {@link refusedRoutes} changed. */
+  /** Called after {@link acknowledgements}, {@link listening}, {@link sending} or {@link refusedRoutes} changed. */
   onAcknowledged(callback: () => void): void;
   /** Reports to the Lease holder at `host:port` from now on; undefined when this replica is the holder, or none is known. */
   followLeader(address: string | undefined): void;

@@ -120,6 +120,13 @@ export interface Settings {
   };
 }
 
+/** Ports of peers' gateways, by cluster and WANPolicy; ascending, each once. */
+export type SendsTo = Readonly<Record<ClusterId, Readonly<Record<string, readonly number[]>>>>;
+
+/** The key of a port that a policy had before, in {@link World.overdue}. */
+export const drainingKey = ({ policy, port }: { readonly policy: string; readonly port: number }): string =>
+  `${policy}:${port}`;
+
 /** Whether a peer has been heard of: what it says, or last said, is in force. */
 export const isHeard = ({ state }: Peer): boolean => state === "Synced" || state === "Stale";
 
@@ -136,6 +143,13 @@ export interface World {
    * not in here is unknown, not silent: what was said of it before stays (see reconcile/gateway-pods.ts).
    */
   readonly listening: ReadonlyMap<string, ReadonlySet<number>>;
+  /**
+   * Ports of peers to which each gateway Pod's Envoy may send, from what it was sent and has acknowledged. A Pod that is
+   * not in here is unknown: what was said of all of them before stays.
+   */
+  readonly sending: ReadonlyMap<string, SendsTo>;
+  /** Draining ports of our own advertisement that have waited for peers for long enough, by {@link drainingKey}. */
+  readonly overdue: ReadonlySet<string>;
   /**
    * Whether gateways that {@link Desired.probes} names take connections, by `address:port`. One that is not in here is
    * unknown: what was said of it before stays.

@@ -6,13 +6,14 @@
  * Publishes nothing before every home kind was listed; a peer that is not synced is in the World as such, and holds up
  * nobody. Writes nothing.
  */
-import { labels, systemNamespace } from "../model/names.ts";
+import { ingressPool, labels, systemNamespace } from "../model/names.ts";
 import type { ProbeTarget } from "../model/desired.ts";
 import type { ClusterId, Settings, World } from "../model/world.ts";
 import { CertificateClock } from "./certificate-clock.ts";
 import { ClusterSet } from "./cluster-set.ts";
 import { ClusterWatch } from "./cluster-watch.ts";
 import type { KindFailure, WatchContext } from "./cluster-watch.ts";
+import { DrainingClock } from "./draining-clock.ts";
 import { GatewayProber } from "./gateway-prober.ts";
 import type { ProbeGateway } from "./gateway-prober.ts";
 import { HoldOff } from "./hold-off.ts";
@@ -22,6 +23,7 @@ import type { ConnectPeer } from "./peer-watch.ts";
 import { homeIdOf, nextWorld, watchedHomeKinds } from "./world.ts";
 
 const defaultPeerGraceMs = 10_000;
+const defaultDrainLimitMs = 600_000;
 
 export interface ObserverOptions extends WatchContext {
   readonly home: KubeReader;
@@ -35,6 +37,8 @@ export interface ObserverOptions extends WatchContext {
   readonly longestHoldOffMs?: number;
   /** How long the first World waits for peers that are not synced: a restart must not look like their end. */
   readonly peerGraceMs?: number;
+  /** How long a policy's earlier port stays open for peers that don't say that they have left it. */
+  readonly drainLimitMs?: number;
   /** Called when other Secrets of peers are refused than before; {@link Observer.status} has them. Must not throw. */
   readonly secretsRefused?: () => void;
   /** Takes every World that differs from the one before. Must not throw. */
@@ -57,7 +61,9 @@ export class Observer {
   readonly #prober: GatewayProber;
   readonly #holdOff: HoldOff;
   readonly #certificates: CertificateClock;
+  readonly #draining: DrainingClock;
   #listening: World["listening"] = new Map();
+  #sending: World["sending"] = new Map();
   #world: World | undefined;
   #homeSyncedMs: number | undefined;
 
@@ -75,6 +81,11 @@ export class Observer {
       },
     });
     this.#certificates = new CertificateClock(options.timing, changed);
+    this.#draining = new DrainingClock({
+      timing: options.timing,
+      limitMs: options.drainLimitMs ?? defaultDrainLimitMs,
+      wake: changed,
+    });
     const secrets = { namespace: systemNamespace, labels: labels.peer };
     this.#home = new ClusterWatch({
       ...options,
@@ -91,10 +102,11 @@ export class Observer {
     this.#home.start();
   }
 
-  /** Ports that gateway Pods listen on, from what their Envoys acknowledged. */
-  setListening(listening: World["listening"]): void {
-    if (listening === this.#listening) return;
+  /** Ports that gateway Pods listen on, and those that they send to, from what their Envoys acknowledged. */
+  setHeard({ listening, sending }: Pick<World, "listening" | "sending">): void {
+    if (listening === this.#listening && sending === this.#sending) return;
     this.#listening = listening;
+    this.#sending = sending;
     this.#holdOff.touch();
   }
 
@@ -116,6 +128,7 @@ export class Observer {
     this.#prober.stop();
     this.#holdOff.stop();
     this.#certificates.stop();
+    this.#draining.stop();
     await Promise.all([this.#home.stop(), this.#peers.stop()]);
   }
 
@@ -125,6 +138,7 @@ export class Observer {
     const objects: ClusterWatch["objects"] = (kind) => this.#home.objects(kind);
     // The id is needed first: a Secret must not stand for the home cluster itself.
     const properties = objects("ClusterProperty") as unknown as World["home"]["ClusterProperty"];
+    const pools = objects("GatewayAdvertisement") as unknown as World["home"]["GatewayAdvertisement"];
     const { refused } = this.#peers;
     this.#peers.update(objects("Secret"), homeIdOf(properties, clusterId));
     if (this.#peers.refused !== refused) this.#options.secretsRefused?.();
@@ -134,6 +148,8 @@ export class Observer {
       objects,
       peers,
       listening: this.#listening,
+      sending: this.#sending,
+      overdue: this.#draining.overdue(pools.get(`${systemNamespace}/${ingressPool}`)),
       answering: this.#prober.answering,
       expired: this.#certificates.expired(objects("TlsSecret")),
       settings,

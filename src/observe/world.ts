@@ -75,6 +75,8 @@ export interface WorldParts {
   readonly objects: (kind: KindName) => ReadonlyMap<string, KubeObject>;
   readonly peers: readonly Peer[];
   readonly listening: World["listening"];
+  readonly sending: World["sending"];
+  readonly overdue: World["overdue"];
   readonly answering: World["answering"];
   readonly expired: World["expired"];
   readonly settings: Settings;
@@ -86,18 +88,20 @@ export interface WorldParts {
 export function nextWorld(before: World | undefined, parts: WorldParts): World {
   const home = nextHome(before?.home, parts.objects);
   const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
-  const { peers, listening, answering, expired, settings } = parts;
+  const { peers, listening, sending, overdue, answering, expired, settings } = parts;
   const isSame =
     before?.home === home &&
     before.homeId === homeId &&
     before.peers === peers &&
     before.listening === listening &&
+    before.sending === sending &&
+    before.overdue === overdue &&
     before.answering === answering &&
     before.expired === expired &&
     before.settings === settings;
   return before !== undefined && isSame
     ? before
-    : { homeId, home, peers, listening, answering, expired, settings };
+    : { homeId, home, peers, listening, sending, overdue, answering, expired, settings };
 }
 
 /** The id in the cluster's ClusterProperty if it is a DNS label, else the one from the command line. */

@@ -6,7 +6,7 @@
  *     World, exports → DataPlanePass → exports, imports, statuses
  */
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
-import type { DesiredStatus, ServiceRef } from "../model/desired.ts";
+import type { DesiredStatus, DrainingPort, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
 import type { SlicesByService } from "../model/service-slices.ts";
@@ -38,6 +38,8 @@ export interface DataPlanePass {
   readonly contributions: readonly Contribution[];
   /** The home cluster's own gateways, by the name of their pool. */
   readonly homePools: ReadonlyMap<string, readonly GatewayEndpoint[]>;
+  /** See {@link Desired.draining}. */
+  readonly draining: readonly DrainingPort[];
   /** Why peers are not told of our own gateways: for lack of an address, and of ports of policies. */
   readonly ingress: { readonly unaddressed: readonly Problem[]; readonly closed: readonly Problem[] };
   /** Where the egress sides of all imports are. */

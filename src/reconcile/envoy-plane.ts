@@ -11,6 +11,7 @@ import type { World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
 import type { DataPlaneInput, DataPlaneInReconcile, DataPlanePass } from "./data-plane.ts";
 import type { EgressPlace } from "./egress-place.ts";
+import { drainingPorts } from "./draining-ports.ts";
 import { containerPortsOf, portsNote } from "./egress-ports.ts";
 import { fleetObjects, fleetOf, isUsersGateway, servedGateway, sharedPools } from "./fleets.ts";
 import { addressesOf } from "./gateway-addresses.ts";
@@ -41,14 +42,16 @@ export class EnvoyPlane implements DataPlaneInReconcile {
       () => new Map([[ingressPool, homeEndpoints]]),
     );
     const { mode } = settings.ingress;
-    const advertisement = this.#once("advertisement", [homeEndpoints, mode, owner], () => [
-      gatewayAdvertisement({ name: ingressPool, mode, endpoints: homeEndpoints }, owner),
+    const found = drainingPorts(world, policies);
+    const draining = this.#once("draining", [JSON.stringify(found)], () => found);
+    const advertisement = this.#once("advertisement", [homeEndpoints, draining, mode, owner], () => [
+      gatewayAdvertisement({ name: ingressPool, mode, endpoints: homeEndpoints, draining }, owner),
     ]);
 
     const ingress = this.#once(
       "ingress service",
-      [policies, home.Service, home.GatewayAdvertisement, settings],
-      () => ingressService(world, policies),
+      [policies, home.Service, home.GatewayAdvertisement, draining, settings],
+      () => ingressService(world, policies, draining),
     );
     const pools = this.#once("pools", [JSON.stringify(ingress.service), owner, settings], () =>
       sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
@@ -61,6 +64,7 @@ export class EnvoyPlane implements DataPlaneInReconcile {
       ingressAddresses,
       contributions: [{ objects: advertisement }, { objects: pools }, users],
       homePools,
+      draining,
       ingress: { unaddressed, closed: ingress.closed },
       egress: (imports) => egressPlaces(world, imports, egressPods),
     };

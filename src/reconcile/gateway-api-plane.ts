@@ -63,6 +63,8 @@ export class GatewayApiPlane implements DataPlaneInReconcile {
       ingressAddresses: none,
       contributions: [{ objects: this.#once("advertisements", objects, () => objects) }],
       homePools: this.#once("pools", [...pools.keys(), ...pools.values()], () => pools),
+      // Its Gateways have a listener for each policy and no other.
+      draining: none,
       ingress: { unaddressed: "problem" in judged ? [judged.problem] : [], closed: [] },
       egress: () => places,
       other: otherCarrier(world, input, { judged, carried }),

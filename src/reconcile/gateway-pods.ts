@@ -64,13 +64,18 @@ export function zonesOf(
 
 /** The GatewayAdvertisement of a pool of ingress gateways. */
 export function gatewayAdvertisement(
-  { name, mode, endpoints }: Omit<GatewayAdvertisement["spec"], "formatVersion"> & { readonly name: string },
+  {
+    name,
+    mode,
+    endpoints,
+    draining = [],
+  }: Omit<GatewayAdvertisement["spec"], "formatVersion"> & { readonly name: string },
   owner: OwnerReference | undefined,
 ): DesiredObject {
   const object: GatewayAdvertisement = {
     ...typeOf("GatewayAdvertisement"),
     metadata: metadataOf({ namespace: systemNamespace, name, owner }),
-    spec: { formatVersion: 1, mode, endpoints },
+    spec: { formatVersion: 1, mode, endpoints, ...(draining.length === 0 ? {} : { draining }) },
   };
   return desired("GatewayAdvertisement", object);
 }

@@ -82,6 +82,8 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       referenceGrants: new Map(),
       wanBackends: new Map(),
       probes: [],
+      draining: [],
+      sendsTo: {},
     },
     translation: {
       verdicts: {

@@ -183,7 +183,11 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
       "Until mutual TLS is on, the rules bind only clients that use the imported name. Let only gateways reach the ports of WANPolicies, by NetworkPolicies or firewalls.",
   } as const;
   return [
-    condition(types.Accepted, unless(refusals.length === 0 ? [] : [...refusals, ...lapses], accepted), generation),
+    condition(
+      types.Accepted,
+      unless(refusals.length === 0 ? [] : [...refusals, ...lapses], accepted),
+      generation,
+    ),
     condition(types.ResolvedRefs, unless(unresolved, resolved), generation),
     condition(types.Programmed, programmed(imported, world, other), generation),
     condition(types.Enforced, byName, generation),

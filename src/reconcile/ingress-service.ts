@@ -6,6 +6,7 @@
  * another port would travel unclassified.
  */
 import { reasons } from "../api/conditions.ts";
+import type { DrainingPort } from "../model/desired.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
@@ -28,7 +29,11 @@ export interface IngressService {
 }
 
 /** The Service that the mode needs. One without a port to open to the outside stays a ClusterIP. */
-export function ingressService(world: World, policies: PolicySet): IngressService {
+export function ingressService(
+  world: World,
+  policies: PolicySet,
+  draining: readonly DrainingPort[],
+): IngressService {
   const { mode } = world.settings.ingress;
   const ready = { name: "ready", port: readyPort };
   const ports = policyPorts(policies);
@@ -37,7 +42,7 @@ export function ingressService(world: World, policies: PolicySet): IngressServic
   const holders = mode === "NodePort" ? nodePortHolders(world) : new Map<number, string>();
   const refusal = (name: string, port: number): Problem | undefined =>
     mode === "NodePort" ? nodePortProblem(name, port, holders) : undefined;
-  const open = [...ports, ...leavingPorts(world, policies)].filter(
+  const open = [...ports, ...leavingPorts(draining)].filter(
     ({ name, port }) => refusal(name, port) === undefined,
   );
   const closed = [...policies.accepted].flatMap(
@@ -82,18 +87,10 @@ function policyPorts(policies: PolicySet): { readonly name: string; readonly por
   }));
 }
 
-/** Ports that peers were told of and that no policy has any more: they stay open until peers were told of others. */
-function leavingPorts(world: World, policies: PolicySet): { readonly name: string; readonly port: number }[] {
-  const said = world.home.GatewayAdvertisement.get(serviceKey)?.spec.endpoints ?? [];
-  const taken = new Set([...policies.accepted.values()].map(({ spec }) => spec.port));
-  const leaving = new Set<number>();
-  for (const { ports } of said) {
-    for (const [policy, port] of Object.entries(ports)) {
-      if (policies.accepted.has(policy) && !taken.has(port)) leaving.add(port);
-    }
-  }
+/** Ports that policies had before: open until peers send to others. */
+function leavingPorts(draining: readonly DrainingPort[]): { readonly name: string; readonly port: number }[] {
   // Longer than any policy's name.
-  return [...leaving]
+  return [...new Set(draining.map(({ port }) => port))]
     .sort((a, b) => a - b)
     .map((port) => ({ name: `port-${port}-until-all-peers-know-its-successor`, port }));
 }

@@ -171,7 +171,14 @@ export class Materialiser {
     const dependencies = [
       homePools,
       JSON.stringify([...own].sort(([a], [b]) => compare(a, b))),
-      ...world.peers.flatMap((peer) => [peer.id, isHeard(peer), peer.objects.GatewayAdvertisement]),
+      ...world.peers.flatMap((peer) => {
+        const { GatewayAdvertisement: pools } = peer.objects;
+        // Not their statuses, in which peers echo what they heard of us: nothing follows from that here.
+        const said = this.#once(`pools of ${peer.id}`, [pools], () =>
+          JSON.stringify([...pools].map(([key, { spec }]) => [key, spec])),
+        );
+        return [peer.id, isHeard(peer), said];
+      }),
     ];
     return this.#once("directory", dependencies, () => gatewayDirectory(homePools, world.peers, own));
   }

@@ -1,23 +1,30 @@
 /** Conditions of a WANPolicy: accepted, the same in all clusters, and honest about what is not applied. */
 import { reasons, types } from "../api/conditions.ts";
+import { modeOf } from "../api/wan-policy.ts";
 import type { WANPolicy } from "../api/wan-policy.ts";
 import type { Condition } from "../model/kube-object.ts";
 import { annotations } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
-import type { Peer } from "../model/world.ts";
+import type { DrainingPort } from "../model/desired.ts";
+import { compare } from "../model/order.ts";
+import type { Peer, World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
+import { awaited } from "./draining-ports.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
+/** What policies are judged by. */
+export interface PolicySurroundings {
+  readonly policies: PolicySet;
+  readonly world: World;
+  readonly draining: readonly DrainingPort[];
+}
+
 /** All conditions of one policy. */
-export function policyConditions(
-  policy: WANPolicy,
-  policies: PolicySet,
-  peers: readonly Peer[],
-): Condition[] {
+export function policyConditions(policy: WANPolicy, around: PolicySurroundings): Condition[] {
   const { generation } = policy.metadata;
   const result = [
-    condition(types.Accepted, accepted(policy, policies), generation),
-    condition(types.Consistent, consistent(policy, peers), generation),
+    condition(types.Accepted, accepted(policy, around), generation),
+    condition(types.Consistent, consistent(policy, around.world.peers), generation),
   ];
   if (policy.spec.dscp !== undefined) {
     const message = `Gateways do not set DSCP ${policy.spec.dscp} in this version: let the SD-WAN classify by port ${policy.spec.port}.`;
@@ -28,7 +35,7 @@ export function policyConditions(
   return result;
 }
 
-function accepted({ metadata }: WANPolicy, policies: PolicySet): Finding {
+function accepted({ metadata }: WANPolicy, { policies, world, draining }: PolicySurroundings): Finding {
   const refusal = policies.refused.get(metadata.name);
   if (refusal !== undefined) return unless([refusal], { status: "False", ...refusal });
   if (policies.defaults.length > 1 && policies.defaults.includes(metadata.name)) {
@@ -38,8 +45,21 @@ function accepted({ metadata }: WANPolicy, policies: PolicySet): Finding {
       message: `Gateways listen for it, but several WANPolicies are the default (${policies.defaults.join(", ")}), so none is. Take the annotation ${annotations.defaultPolicy} off all but one.`,
     };
   }
-  return { status: "True", reason: reasons.Accepted, message: "Gateways listen for it." };
+  const old = draining.filter(({ policy }) => policy === metadata.name);
+  if (old.length === 0)
+    return { status: "True", reason: reasons.Accepted, message: "Gateways listen for it." };
+  const ports = old.map(({ port }) => port).join(", ");
+  const senders = [...new Set(old.flatMap((port) => awaited(world, port)))].sort(compare);
+  const until =
+    senders.length === 0 ? "it is advertised at its new one" : `${quoted(senders)} sends elsewhere`;
+  return {
+    status: "True",
+    reason: reasons.Accepted,
+    message: `Gateways listen for it, and at its earlier port ${ports} until ${until}.`,
+  };
 }
+
+const quoted = (ids: readonly string[]): string => ids.map((id) => `"${id}"`).join(" and ");
 
 function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Finding {
   const problems: Problem[] = [];
@@ -57,10 +77,13 @@ function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Find
         reason: reasons.MissingAtPeer,
         message: `Cluster "${id}" has no WANPolicy "${metadata.name}": create the same there.`,
       });
-    } else if (theirs.spec.port !== spec.port || theirs.spec.tunnel !== spec.tunnel) {
+      continue;
+    }
+    const differences = differencesOf(spec, theirs.spec);
+    if (differences.length > 0) {
       problems.push({
         reason: reasons.DiffersFromPeer,
-        message: `Cluster "${id}" has port ${theirs.spec.port} and tunnel "${theirs.spec.tunnel}" under this name: make them equal.`,
+        message: `Cluster "${id}" has ${differences.join(" and ")} under this name: make them equal. Until then traffic goes on, at the port at which each receiver listens.`,
       });
     }
   }
@@ -75,3 +98,19 @@ function consistent({ metadata, spec }: WANPolicy, peers: readonly Peer[]): Find
       : { status: "True", reason: reasons.Consistent, message: "Every cluster has the same one." },
   );
 }
+
+/** What a peer's policy of the same name says otherwise, in words. */
+function differencesOf(ours: WANPolicy["spec"], theirs: WANPolicy["spec"]): string[] {
+  return [
+    ...(theirs.port === ours.port ? [] : [`port ${theirs.port}`]),
+    ...(modeOf({ spec: theirs }) === modeOf({ spec: ours }) ? [] : [`mode ${modeOf({ spec: theirs })}`]),
+    ...(theirs.tunnel === ours.tunnel ? [] : [`tunnel "${theirs.tunnel}"`]),
+    ...(theirs.dscp === ours.dscp ? [] : [theirs.dscp === undefined ? "no DSCP" : `DSCP ${theirs.dscp}`]),
+    ...slaWords(ours.sla, theirs.sla),
+  ];
+}
+
+const slaWords = (ours: WANPolicy["spec"]["sla"] = {}, theirs: WANPolicy["spec"]["sla"] = {}): string[] =>
+  (["latencyMs", "jitterMs", "lossPercent"] as const)
+    .filter((field) => ours[field] !== theirs[field])
+    .map((field) => (theirs[field] === undefined ? `no sla.${field}` : `sla.${field} ${theirs[field]}`));

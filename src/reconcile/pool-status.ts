@@ -7,11 +7,12 @@ import type { PeerStatus } from "../api/gateway-advertisement.ts";
 import type { DesiredStatus } from "../model/desired.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
-import type { Peer, World } from "../model/world.ts";
+import type { Peer, SendsTo, World } from "../model/world.ts";
 import { condition, unless } from "./conditions.ts";
 import type { OtherCarrier } from "./data-plane.ts";
 import { isOurs } from "./owners.ts";
 import { staleProblems, unheardProblems } from "./peer-states.ts";
+import { echoedPorts } from "./port-echo.ts";
 import { refusedProblems } from "./refused-objects.ts";
 
 /** What it is made of. */
@@ -19,6 +20,8 @@ export interface PoolStatusInput {
   readonly world: World;
   /** Set where another implementation carries the traffic. */
   readonly other: OtherCarrier | undefined;
+  /** The ports that peers advertise. */
+  readonly sendsTo: SendsTo;
   /** What is wrong with gateways' addresses that peers advertise. */
   readonly directoryProblems: readonly Problem[];
   /** Why peers are not told of our own gateways: for lack of an address, and of ports of policies. */
@@ -55,6 +58,7 @@ export function poolStatus(input: PoolStatusInput): DesiredStatus | undefined {
     ...directoryProblems,
     ...refusedProblems(world.peers),
   ];
+  const echo = echoedPorts(world, input.sendsTo);
   const { generation } = pool.metadata;
   const conditions = [
     condition(types.Accepted, unless(ingress.unaddressed, accepted), generation),
@@ -66,15 +70,19 @@ export function poolStatus(input: PoolStatusInput): DesiredStatus | undefined {
     key,
     form: "Conditions",
     conditions,
-    fields: { peers: world.peers.map(peerStatus) },
+    fields: { peers: world.peers.map((peer) => peerStatus(peer, echo(peer))) },
   };
 }
 
 /** Why a peer is not heard stands in the condition: here is only what changes seldom. */
-function peerStatus({ id, state, staleSinceMs }: Peer): PeerStatus {
+function peerStatus(
+  { id, state, staleSinceMs }: Peer,
+  sendsTo: PeerStatus["sendsTo"] | undefined,
+): PeerStatus {
   return {
     cluster: id,
     state,
     ...(state === "Stale" && staleSinceMs !== undefined && { since: new Date(staleSinceMs).toISOString() }),
+    ...(sendsTo !== undefined && { sendsTo }),
   };
 }

@@ -21,6 +21,7 @@ import { GatewayApiPlane } from "./gateway-api-plane.ts";
 import { ImportGatherer } from "./gather-imports.ts";
 import { Materialiser } from "./materialise.ts";
 import { crdOwner } from "./owners.ts";
+import { heardPorts } from "./port-echo.ts";
 import { statusesOf } from "./statuses.ts";
 import { policySet, type PolicySet } from "./wan-policies.ts";
 
@@ -61,6 +62,8 @@ export function createReconcile(): (world: World) => Desired {
     contributions.push(...materialised.contributions);
     contributions.push(...dataPlane.contributions);
 
+    const heard = heardPorts(world.peers);
+    const sendsTo = once("sends to", [JSON.stringify(heard)], () => heard);
     const assembled = assembler.assemble(world, contributions);
     const statuses = statusesOf({
       world,
@@ -72,6 +75,8 @@ export function createReconcile(): (world: World) => Desired {
       directoryProblems: materialised.directoryProblems,
       ingress: dataPlane.ingress,
       other: dataPlane.other,
+      draining: dataPlane.draining,
+      sendsTo,
       memo: statusMemo,
     });
     single.endPass();
@@ -88,6 +93,8 @@ export function createReconcile(): (world: World) => Desired {
       referenceGrants: assembled.referenceGrants,
       wanBackends: assembled.wanBackends,
       probes: materialised.probes,
+      draining: dataPlane.draining,
+      sendsTo,
     };
   };
 }

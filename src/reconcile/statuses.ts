@@ -3,7 +3,13 @@
  * An object that does not stand yet gets no status.
  */
 import { reasons, types } from "../api/conditions.ts";
-import { objectKey, type DesiredObject, type DesiredStatus, type ObjectKey } from "../model/desired.ts";
+import {
+  objectKey,
+  type DesiredObject,
+  type DesiredStatus,
+  type DrainingPort,
+  type ObjectKey,
+} from "../model/desired.ts";
 import type { KindName } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import type { KeyedMemo } from "../model/memo.ts";
@@ -32,6 +38,7 @@ export interface StatusInput extends PoolStatusInput {
   readonly exports: ReadonlyMap<string, HomeExport>;
   readonly gathered: Gathered;
   readonly sides: ReadonlyMap<string, ImportSide>;
+  readonly draining: readonly DrainingPort[];
   /** Objects that are somebody else's, by the service that asked for them. */
   readonly taken: ReadonlyMap<string, readonly string[]>;
   /** Remembers statuses from pass to pass. */
@@ -47,7 +54,11 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
   const { world, policies, memo } = input;
   const imports = new Map(input.gathered.imports.map((imported) => [imported.key, imported]));
   for (const policy of policies.all)
-    put("WANPolicy", policy.metadata.name, policyConditions(policy, policies, world.peers));
+    put(
+      "WANPolicy",
+      policy.metadata.name,
+      policyConditions(policy, { policies, world, draining: input.draining }),
+    );
   const { taken } = input;
   for (const [key, homeExport] of sortedEntries(input.exports)) {
     const imported = imports.get(key);

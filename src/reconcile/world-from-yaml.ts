@@ -12,6 +12,7 @@ import {
   type HomeObjects,
   type Peer,
   type PeerObjects,
+  type SendsTo,
   type Settings,
   type World,
 } from "../model/world.ts";
@@ -33,6 +34,10 @@ export interface WorldFile {
   readonly expired?: readonly string[];
   /** Ports by Pod name. */
   readonly listening?: Readonly<Record<string, readonly number[]>>;
+  /** Ports of peers that Pods send to, by Pod name. */
+  readonly sending?: Readonly<Record<string, SendsTo>>;
+  /** Draining ports that have waited long enough, as `policy:port`. */
+  readonly overdue?: readonly string[];
   /** Gateways of stale peers that were probed, by `address:port`. */
   readonly answering?: Readonly<Record<string, boolean>>;
 }
@@ -104,6 +109,8 @@ export function worldFrom(file: WorldFile): World {
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     expired: new Set(file.expired),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
+    sending: new Map(Object.entries(file.sending ?? {})),
+    overdue: new Set(file.overdue),
     answering: new Map(Object.entries(file.answering ?? {})),
     settings: { ...testSettings, ...file.settings },
   };

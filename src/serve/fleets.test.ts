@@ -160,12 +160,39 @@ describe("fleets", () => {
     fleets.close(client.stream, 11);
     expect(fleets.report()).to.deep.equal({
       acknowledgements: [],
-      listening: { "pod-1": { ports: [1002], isConnected: false } },
+      listening: { "pod-1": { ports: [1002], isConnected: false, sendsTo: {} } },
       refusedRoutes: [],
     });
     expect(fleets.tick(9 + departedMs)).to.equal(false);
     expect(fleets.tick(10 + departedMs)).to.equal(true);
     expect(fleets.report().listening).to.deep.equal({});
+  });
+
+  it("tell the ports of peers that an Envoy may send to: the new ones at once, the old ones until it acknowledged", () => {
+    const fleets = new Fleets();
+    const [old, next] = [{ east: { high: [31111] } }, { east: { high: [32222] } }];
+    const told = (): unknown => fleets.report().listening["pod-1"]?.sendsTo;
+    fleets.publish({ ...envoyConfigOf(small), sendsTo: old }, 0);
+    const client = new Willing(fleets);
+    expect(told()).to.deep.equal(old);
+    fleets.publish({ ...envoyConfigOf({ ...small, clusters: { a: 2002 } }), sendsTo: next }, 1);
+    expect(told()).to.deep.equal({ east: { high: [31111, 32222] } });
+    client.settle(1);
+    expect(told()).to.deep.equal(next);
+    fleets.publish({ ...envoyConfigOf({ ...small, clusters: { a: 2002 } }), sendsTo: old }, 2);
+    expect(told(), "nothing that it was sent has changed").to.deep.equal(old);
+    fleets.close(client.stream, 3);
+    expect(told(), "an Envoy goes on without us").to.deep.equal(old);
+  });
+
+  it("say nothing of where an Envoy sends that has a configuration of before, until it has acknowledged ours", () => {
+    const fleets = new Fleets();
+    fleets.publish({ ...envoyConfigOf(small), sendsTo: { east: { high: [1] } } }, 0);
+    const stream = fleets.open("pod-1", fleetName, () => undefined);
+    const ask = { ...empty, initialVersions: new Map([["a", "of before"]]) };
+    for (const type of [xdsType.listener, xdsType.cluster] as const)
+      fleets.request(stream, { ...ask, type }, 0);
+    expect(fleets.report().listening["pod-1"]).to.deep.equal({ ports: [], isConnected: true });
   });
 
   it("keep the last configuration of a fleet that is gone until its last Envoy leaves, then nothing", () => {

@@ -7,6 +7,7 @@
  */
 import type { FleetName } from "../model/desired.ts";
 import type { EnvoyConfig, FleetConfig, RefusedRoute } from "../model/envoy-config.ts";
+import type { SendsTo } from "../model/world.ts";
 import { xdsType } from "../model/xds-types.ts";
 import { acknowledgementOf, publishedGateways } from "./acknowledgement.ts";
 import type { PublishedGateway } from "./acknowledgement.ts";
@@ -16,6 +17,7 @@ import type { Linger } from "./linger.ts";
 import { acceptedPorts } from "./listening.ts";
 import { refusedRoutes } from "./refusals.ts";
 import type { Report } from "./replica-report.ts";
+import { isUpToDate, unionOf } from "./sending.ts";
 import { changesBetween, isEmptyChange, snapshotOf } from "./snapshot.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { isWaiting } from "./stream-response.ts";
@@ -31,6 +33,8 @@ export interface EnvoyStream {
   readonly node: string;
   readonly fleet: FleetName;
   readonly state: StreamState;
+  /** What its Envoy may send to; undefined while it has not acknowledged where. */
+  sendsTo: SendsTo | undefined;
   /** Puts responses on the wire. */
   readonly send: (responses: readonly StreamResponse[]) => void;
 }
@@ -51,6 +55,7 @@ interface Fleet {
 
 interface Departed {
   readonly ports: readonly number[];
+  readonly sendsTo: SendsTo | undefined;
   readonly untilMs: number;
 }
 
@@ -63,6 +68,7 @@ export interface Publication {
 export class Fleets {
   readonly #fleets = new Map<FleetName, Fleet>();
   readonly #departed = new Map<string, Departed>();
+  #sendsTo: SendsTo = {};
 
   /**
    * Takes a new configuration of all fleets; a fleet that is not in it keeps its last one until its streams end.
@@ -71,6 +77,7 @@ export class Fleets {
   publish(config: EnvoyConfig, nowMs: number): Publication {
     let changed = 0;
     const failures: unknown[] = [];
+    this.#publishSendsTo(config.sendsTo ?? {});
     for (const [name, fleetConfig] of config.fleets) {
       try {
         changed += publishTo(this.#fleet(name), fleetConfig, nowMs);
@@ -93,6 +100,7 @@ export class Fleets {
       node,
       fleet: fleetName,
       state: newStream(fleet.snapshot, fleet.proven),
+      sendsTo: undefined,
       send,
     };
     fleet.streams.add(stream);
@@ -109,7 +117,9 @@ export class Fleets {
     const fleet = this.#fleets.get(stream.fleet);
     if (fleet?.streams.delete(stream) !== true) return;
     const ports = acceptedPorts(fleet.config, stream.state);
-    if (ports !== undefined) this.#departed.set(stream.node, { ports, untilMs: nowMs + departedMs });
+    if (isUpToDate(stream.state)) stream.sendsTo = this.#sendsTo;
+    if (ports !== undefined)
+      this.#departed.set(stream.node, { ports, sendsTo: stream.sendsTo, untilMs: nowMs + departedMs });
     this.#endIfUnused(stream.fleet, fleet);
   }
 
@@ -137,15 +147,20 @@ export class Fleets {
       string,
       never
     >;
-    for (const [node, { ports }] of this.#departed) listening[node] = { ports, isConnected: false };
+    for (const [node, { ports, sendsTo }] of this.#departed)
+      listening[node] = { ports, isConnected: false, ...(sendsTo && { sendsTo }) };
     for (const [name, { config, snapshot, gateways, streams, isWanted }] of this.#fleets) {
       if (config === undefined || snapshot === undefined) continue;
-      for (const { node, state } of streams) {
+      for (const stream of streams) {
+        const { node, state } = stream;
         const ports = acceptedPorts(config, state);
         if (ports === undefined) continue;
-        const others = listening[node]?.isConnected === true ? listening[node].ports : [];
-        const all = [...new Set([...others, ...ports])].sort((one, other) => one - other);
-        listening[node] = { ports: all, isConnected: true };
+        if (isUpToDate(state)) stream.sendsTo = this.#sendsTo;
+        const other = listening[node]?.isConnected === true ? listening[node] : undefined;
+        const all = [...new Set([...(other?.ports ?? []), ...ports])].sort((one, two) => one - two);
+        // Of two streams of one Envoy the old one is about to end.
+        const sendsTo = stream.sendsTo ?? other?.sendsTo;
+        listening[node] = { ports: all, isConnected: true, ...(sendsTo && { sendsTo }) };
       }
       if (!isWanted) continue;
       const states = [...streams].map(({ state }) => state);
@@ -165,6 +180,15 @@ export class Fleets {
     return new Map(
       [...this.#fleets].map(([name, { streams }]) => [name, [...streams].map(({ node }) => node)]),
     );
+  }
+
+  /** Until it acknowledges what follows, each Envoy may send to the ports of before as well. */
+  #publishSendsTo(next: SendsTo): void {
+    if (next === this.#sendsTo) return;
+    this.#sendsTo = next;
+    for (const { streams } of this.#fleets.values())
+      for (const stream of streams)
+        if (stream.sendsTo !== undefined) stream.sendsTo = unionOf(stream.sendsTo, next);
   }
 
   #fleet(name: FleetName): Fleet {

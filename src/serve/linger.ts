@@ -1,6 +1,7 @@
 /**
- * Listeners that are gone from the configuration but still open for a while: a WAN policy's port changes in every
- * cluster, and requests that were sent to the old port before the others heard of the new one must still be answered.
+ * Listeners that are gone from the configuration but still open for a while: for what no acknowledgement tells of, such as
+ * connections on their way and kube-proxies that follow a slice late. That a WAN policy's earlier port leaves the
+ * configuration only when every peer sends elsewhere is reconcile's business (draining-ports.ts).
  *
  * Only a listener whose route table stays is kept (a listener without its routes could only say no), and none whose
  * port another listener has taken.

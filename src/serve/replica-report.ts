@@ -5,6 +5,8 @@
  *     report of replica B ─┼─→ acknowledgements by Gateway, ports by Pod
  *     report of replica C ─┘
  */
+import type { SendsTo } from "../model/world.ts";
+import { unionOf } from "./sending.ts";
 import type { Acknowledgement, Acknowledgements, RefusedRoute } from "../model/envoy-config.ts";
 
 /** All that one replica knows. A replica that is gone is simply not among the reports. */
@@ -29,12 +31,15 @@ interface PodReport {
   readonly ports: readonly number[];
   /** False: what the Envoy last said before its stream ended. It counts only if it isn't connected elsewhere. */
   readonly isConnected: boolean;
+  /** Ports of peers to which it may send; left out: unknown. */
+  readonly sendsTo?: SendsTo;
 }
 
 /** What all replicas know together. */
 export interface Merged {
   readonly acknowledgements: Acknowledgements;
   readonly listening: ReadonlyMap<string, ReadonlySet<number>>;
+  readonly sending: ReadonlyMap<string, SendsTo>;
   /** Each once per fleet, in order. */
   readonly refusedRoutes: readonly RefusedRoute[];
 }
@@ -42,7 +47,7 @@ export interface Merged {
 /** What is left of the report of a replica that is gone: its Envoys still listen (X18), but answer for nothing. */
 export function departedReport(report: Report): Report {
   const listening = Object.entries(report.listening).map(
-    ([pod, { ports }]) => [pod, { ports, isConnected: false }] as const,
+    ([pod, report]) => [pod, { ...report, isConnected: false }] as const,
   );
   return { acknowledgements: [], listening: Object.fromEntries(listening), refusedRoutes: [] };
 }
@@ -51,7 +56,7 @@ export function departedReport(report: Report): Report {
 export function mergeReports(reports: readonly Report[]): Merged {
   return {
     acknowledgements: mergedAcknowledgements(reports),
-    listening: mergedListening(reports),
+    ...mergedPods(reports),
     refusedRoutes: mergedRefusals(reports),
   };
 }
@@ -93,19 +98,27 @@ function mergedAcknowledgements(reports: readonly Report[]): Acknowledgements {
   return result;
 }
 
-function mergedListening(reports: readonly Report[]): ReadonlyMap<string, ReadonlySet<number>> {
+function mergedPods(reports: readonly Report[]): Pick<Merged, "listening" | "sending"> {
   const byPod = new Map<string, PodReport[]>();
   for (const { listening } of reports) {
     for (const [pod, report] of Object.entries(listening))
       byPod.set(pod, [...(byPod.get(pod) ?? []), report]);
   }
-  const result = new Map<string, ReadonlySet<number>>();
+  const listeningPorts = new Map<string, ReadonlySet<number>>();
+  const sending = new Map<string, SendsTo>();
   for (const [pod, entries] of byPod) {
     const connected = entries.filter(({ isConnected }) => isConnected);
     const telling = connected.length > 0 ? connected : entries;
-    result.set(pod, new Set(telling.flatMap(({ ports }) => ports)));
+    listeningPorts.set(pod, new Set(telling.flatMap(({ ports }) => ports)));
+    const sent = telling.map(({ sendsTo }) => sendsTo).filter((sendsTo) => sendsTo !== undefined);
+    // One that says nothing of it makes it unknown.
+    if (sent.length === telling.length)
+      sending.set(
+        pod,
+        sent.reduce((one, other) => unionOf(one, other)),
+      );
   }
-  return result;
+  return { listening: listeningPorts, sending };
 }
 
 function compareText(one = "", other = ""): number {

@@ -38,6 +38,7 @@ export interface CaseFile {
   /** Keys of Secrets whose certificates have ended. */
   readonly expired?: readonly string[];
   readonly wanBackends?: Readonly<Record<string, WanBackend>>;
+  readonly draining?: Desired["draining"];
 }
 
 export interface Case {
@@ -96,6 +97,8 @@ export function buildCase(file: CaseFile): Case {
       peers: [],
       expired: new Set(file.expired),
       listening: new Map(),
+      sending: new Map(),
+      overdue: new Set(),
       answering: new Map(),
       settings,
     },
@@ -108,6 +111,8 @@ export function buildCase(file: CaseFile): Case {
       referenceGrants: home.ReferenceGrant,
       wanBackends: new Map(Object.entries(file.wanBackends ?? {})),
       probes: [],
+      draining: file.draining ?? [],
+      sendsTo: {},
     },
   };
 }

@@ -24,6 +24,7 @@ import { Endpoints } from "./endpoints.ts";
 import { envoyListener, plainPort, routeTablesOf } from "./envoy-listeners.ts";
 import type { EnvoyPort } from "./envoy-listeners.ts";
 import { isServed } from "./judged-listener.ts";
+import type { JudgedListener } from "./judged-listener.ts";
 import { collectSpecs, hosted } from "./loaded-gateway.ts";
 import type { LoadedGateway, RouteAtGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";
@@ -56,11 +57,20 @@ export class Fleets {
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
 
+  /** Ports at which the ingress pool still listens for a policy, by its name. */
+  #draining: ReadonlyMap<string, readonly number[]> = new Map();
+
   /** Starts a pass over one World. */
   startPass(world: World, desired: Desired): void {
     this.#clusters.startPass();
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
+    this.#draining = new Map(
+      [...Map.groupBy(desired.draining, ({ policy }) => policy)].map(([policy, ports]) => [
+        policy,
+        ports.map(({ port }) => port),
+      ]),
+    );
     for (const memo of [
       this.#listeners,
       this.#virtualHosts,
@@ -101,7 +111,7 @@ export class Fleets {
     const table = `ingress/${fleet}`;
     const ports = new Set(
       gateways.flatMap(({ listeners }) =>
-        listeners.filter(isServed).map(({ containerPort }) => containerPort),
+        listeners.filter(isServed).flatMap((listener) => this.#portsOf(listener)),
       ),
     );
     for (const port of ports)
@@ -111,7 +121,9 @@ export class Fleets {
     const hosts: VirtualHost[] = [];
     // Where two services could have one name, the older Gateway has it.
     for (const gateway of gateways.toSorted((a, b) => byAge(a.served.gateway, b.served.gateway))) {
-      const routes = gateway.routes.flatMap((route) => ingressRoutes(route, ports.size));
+      const routes = gateway.routes.flatMap((route) =>
+        ingressRoutes(route, ports.size, (listener) => this.#portsOf(listener)),
+      );
       collectSpecs(routes, parts);
       const found = this.#pooled(`ingress ${keyOf(gateway.served.gateway.metadata)}`, routes, taken);
       for (const domain of found.flatMap(({ domains }) => domains)) taken.add(domain);
@@ -129,6 +141,12 @@ export class Fleets {
         ),
       );
     }
+  }
+
+  /** A listener of a policy is open at the policy's port, and at those before until peers have left them. */
+  #portsOf({ containerPort, listener }: JudgedListener): readonly number[] {
+    const draining = this.#draining.size === 0 ? undefined : this.#draining.get(listener.name);
+    return draining === undefined ? [containerPort] : [containerPort, ...draining];
   }
 
   /** Every imported port has a port of its own, so that clients need not send a Host that tells services apart. */
@@ -231,13 +249,17 @@ export class Fleets {
 }
 
 /** A route in the shared table: once for each set of hostnames, limited to ports unless it holds on all of the pool's. */
-function ingressRoutes(route: RouteAtGateway, poolPorts: number): HostedRoute[] {
+function ingressRoutes(
+  route: RouteAtGateway,
+  poolPorts: number,
+  portsOf: (listener: JudgedListener) => readonly number[],
+): HostedRoute[] {
   const open = route.attachments.filter(({ listener }) => isServed(listener));
   const byHostnames = Map.groupBy(open, ({ hostnames }) => hostnames.join(" "));
   return [...byHostnames.values()].flatMap((attachments): HostedRoute[] => {
     const [first] = attachments;
     if (first === undefined) return [];
-    const ports = attachments.map(({ listener }) => listener.containerPort).sort((a, b) => a - b);
+    const ports = attachments.flatMap(({ listener }) => portsOf(listener)).sort((a, b) => a - b);
     const place: Place = {
       listenerPort: first.listener.listener.port,
       hasCrossed: true,

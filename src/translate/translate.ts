@@ -156,7 +156,10 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
       .map(([name, loaded]): [FleetName, FleetConfig] => [name, fleets.of(name, loaded)]);
     const fleetConfigs = sameFleets.same(new Map(configs));
     return {
-      config: configOf.get("", [fleetConfigs], () => ({ fleets: fleetConfigs })),
+      config: configOf.get("", [fleetConfigs, desired.sendsTo], () => ({
+        fleets: fleetConfigs,
+        sendsTo: desired.sendsTo,
+      })),
       verdicts: {
         gateways: verdictsByGateway,
         listenerSets,

@@ -94,6 +94,36 @@ export const schema: object = {
               }
             }
           }
+        },
+        "draining": {
+          "type": "array",
+          "maxItems": 256,
+          "items": {
+            "type": "object",
+            "required": [
+              "policy",
+              "port"
+            ],
+            "properties": {
+              "policy": {
+                "type": "string",
+                "maxLength": 63
+              },
+              "port": {
+                "type": "integer",
+                "format": "int32",
+                "minimum": 1,
+                "maximum": 65535
+              },
+              "mode": {
+                "type": "string",
+                "enum": [
+                  "MutualTLS",
+                  "Plain"
+                ]
+              }
+            }
+          }
         }
       }
     },
@@ -126,6 +156,19 @@ export const schema: object = {
               "since": {
                 "type": "string",
                 "format": "date-time"
+              },
+              "sendsTo": {
+                "type": "object",
+                "additionalProperties": {
+                  "type": "array",
+                  "maxItems": 64,
+                  "items": {
+                    "type": "integer",
+                    "format": "int32",
+                    "minimum": 1,
+                    "maximum": 65535
+                  }
+                }
               }
             }
           }

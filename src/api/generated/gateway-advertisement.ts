@@ -20,6 +20,12 @@ export interface GatewayAdvertisementSpec {
    * @maxItems 1000
    */
   readonly endpoints: readonly GatewayEndpoint[];
+  /**
+   * Ports that a WANPolicy had before its own and at which all these gateways still listen, for peers that have not said in their status.peers that they send elsewhere now.
+   *
+   * @maxItems 256
+   */
+  readonly draining?: readonly DrainingPort[];
 }
 /**
  * By what the cluster's gateways are known. Public. Left out while the cluster has no authority.
@@ -60,6 +66,23 @@ export interface GatewayEndpoint {
   };
 }
 /**
+ * One port that is about to close.
+ */
+export interface DrainingPort {
+  /**
+   * The WANPolicy's name.
+   */
+  readonly policy: string;
+  /**
+   * Its earlier port.
+   */
+  readonly port: number;
+  /**
+   * How that port is spoken to; left out: in plain text.
+   */
+  readonly mode?: "MutualTLS" | "Plain";
+}
+/**
  * What is wrong with the pool's addresses, if anything, and which peers are heard.
  */
 export interface GatewayAdvertisementStatus {
@@ -92,4 +115,13 @@ export interface PeerStatus {
    * Since when it is stale.
    */
   readonly since?: string;
+  /**
+   * Ports of that cluster's shared pool to which something here may still send, by WANPolicy: those that it advertises, and those before them until every gateway has acknowledged to have left them.
+   */
+  readonly sendsTo?: {
+    /**
+     * @maxItems 64
+     */
+    readonly [k: string]: readonly number[];
+  };
 }

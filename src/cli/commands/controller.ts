@@ -34,6 +34,7 @@ interface ControllerFlags extends DataPlaneFlags {
   readonly leaderElect: boolean;
   readonly dataPlane: string;
   readonly ingressAddress: readonly string[];
+  readonly portDrainLimit: number;
 }
 
 type IngressMode = Settings["ingress"]["mode"];
@@ -105,6 +106,12 @@ export function registerController(program: Command): void {
         .argParser((text, before: readonly string[]) => [...before, text])
         .default([]),
     )
+    .option(
+      "--port-drain-limit <seconds>",
+      "how long a WANPolicy's earlier port stays open for peers that don't say that they have left it",
+      numberOption({ min: 1, max: 86_400 }),
+      600,
+    )
     .option("--leader-elect <boolean>", "write only while holding the Lease", yesOrNo, true)
     .action(async (flags: ControllerFlags) => {
       await controller(flags);
@@ -164,6 +171,7 @@ async function start(flags: ControllerFlags, settings: Settings, log: Log): Prom
     clusterId: flags.clusterId,
     identity: `${podName}_${podIp}`,
     leaderElection: flags.leaderElect,
+    observe: { drainLimitMs: flags.portDrainLimit * 1000 },
   });
   const ports = { health: flags.healthPort, debug: flags.debugPort };
   const pages = await serveStatus({ controller: run, dataPlane, metrics, ports }).catch((error: unknown) => {

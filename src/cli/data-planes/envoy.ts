@@ -78,6 +78,10 @@ export class EnvoyDataPlane implements DataPlane {
     return this.#adsServer.listening();
   }
 
+  sending(): World["sending"] {
+    return this.#adsServer.sending();
+  }
+
   onHeard(callback: () => void): void {
     this.#adsServer.onAcknowledged(callback);
   }

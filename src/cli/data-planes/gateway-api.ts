@@ -12,6 +12,7 @@ export class GatewayApiDataPlane implements DataPlane {
   readonly pages = {};
   readonly #statuses: ReadonlyMap<ObjectKey, DesiredStatus> = new Map();
   readonly #listening: World["listening"] = new Map();
+  readonly #sending: World["sending"] = new Map();
 
   start(): Promise<Readonly<Record<string, number>>> {
     return Promise.resolve({});
@@ -27,6 +28,10 @@ export class GatewayApiDataPlane implements DataPlane {
 
   listening(): World["listening"] {
     return this.#listening;
+  }
+
+  sending(): World["sending"] {
+    return this.#sending;
   }
 
   onHeard(): void {

@@ -53,7 +53,7 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
   const fleets = new Fleets();
   const callbacks: (() => void)[] = [];
   let merged: Merged = mergeReports([]);
-  let mergedText = { acknowledgements: "", listening: "", refusedRoutes: "" };
+  let mergedText = { acknowledgements: "", listening: "", sending: "", refusedRoutes: "" };
   let timer: NodeJS.Timeout | undefined;
   let reporting: { readonly address: string; readonly sender: Reporting } | undefined;
 
@@ -64,20 +64,23 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
     const text = {
       acknowledgements: JSON.stringify([...next.acknowledgements]),
       listening: JSON.stringify([...next.listening].map(([pod, ports]) => [pod, [...ports]])),
+      sending: JSON.stringify([...next.sending]),
       refusedRoutes: JSON.stringify(next.refusedRoutes),
     };
     const isSame = {
       acknowledgements: text.acknowledgements === mergedText.acknowledgements,
       listening: text.listening === mergedText.listening,
+      sending: text.sending === mergedText.sending,
       refusedRoutes: text.refusedRoutes === mergedText.refusedRoutes,
     };
     mergedText = text;
     merged = {
       acknowledgements: isSame.acknowledgements ? merged.acknowledgements : next.acknowledgements,
       listening: isSame.listening ? merged.listening : next.listening,
+      sending: isSame.sending ? merged.sending : next.sending,
       refusedRoutes: isSame.refusedRoutes ? merged.refusedRoutes : next.refusedRoutes,
     };
-    if (isSame.acknowledgements && isSame.listening && isSame.refusedRoutes) return;
+    if (Object.values(isSame).every(Boolean)) return;
     for (const callback of callbacks) callback();
   };
   const onChange = (): void => {
@@ -107,6 +110,7 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
     },
     acknowledgements: () => merged.acknowledgements,
     listening: () => merged.listening,
+    sending: () => merged.sending,
     refusedRoutes: () => merged.refusedRoutes,
     onAcknowledged: (callback) => {
       callbacks.push(callback);

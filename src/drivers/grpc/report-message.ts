@@ -1,10 +1,12 @@
-/** A replica's report as bytes (JSON), and back: checked by schema, since it comes from outside of the process. */
+/**
+ * A replica's report as bytes (JSON), and back: checked by schema, since it comes from outside of the process.
+ * What a newer replica says beyond that is passed over.
+ */
 import { Ajv } from "ajv";
 import type { Report } from "../../serve/replica-report.ts";
 
 const schema = {
   type: "object",
-  additionalProperties: false,
   required: ["acknowledgements", "listening", "refusedRoutes"],
   properties: {
     acknowledgements: {
@@ -12,7 +14,6 @@ const schema = {
       maxItems: 20_000,
       items: {
         type: "object",
-        additionalProperties: false,
         required: ["gateway", "generation"],
         properties: {
           gateway: { type: "string", maxLength: 320 },
@@ -27,7 +28,6 @@ const schema = {
       maxItems: 20_000,
       items: {
         type: "object",
-        additionalProperties: false,
         required: ["fleet", "kind", "key", "reason"],
         properties: {
           fleet: { type: "string", maxLength: 320 },
@@ -42,7 +42,6 @@ const schema = {
       maxProperties: 5_000,
       additionalProperties: {
         type: "object",
-        additionalProperties: false,
         required: ["ports", "isConnected"],
         properties: {
           ports: {
@@ -51,6 +50,19 @@ const schema = {
             items: { type: "integer", minimum: 1, maximum: 65_535 },
           },
           isConnected: { type: "boolean" },
+          sendsTo: {
+            type: "object",
+            maxProperties: 1_000,
+            additionalProperties: {
+              type: "object",
+              maxProperties: 1_000,
+              additionalProperties: {
+                type: "array",
+                maxItems: 1_000,
+                items: { type: "integer", minimum: 1, maximum: 65_535 },
+              },
+            },
+          },
         },
       },
     },
