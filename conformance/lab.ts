@@ -53,7 +53,8 @@ async function makeLab({ progress, runDir, signal }: LabOptions): Promise<Confor
 /** Also into a lab that has it: what is in deploy/ may have changed since. */
 async function install(lab: Lab, progress: (line: string) => void): Promise<void> {
   const { kubectl: client } = clusterOf(lab);
-  await installMcWan(client, lab.clusters, { manifests, progress });
+  // The suite has HTTPS listeners and BackendTLSPolicies.
+  await installMcWan(client, lab.clusters, { manifests, components: ["https-gateways"], progress });
   await waitForMcWan(client, lab.clusters, readyTimeoutMs);
 }
 

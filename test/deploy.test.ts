@@ -106,13 +106,16 @@ describe("deploy and examples on a real API server", function () {
     await run("diff", "--server-side", "-k", join(root, "deploy"));
   });
 
-  it("lets the controller read every kind of the World, everywhere", async () => {
-    const accesses = homeKinds.flatMap((kind) =>
-      ["list", "watch"].map((verb) => ({
-        ...accessTo(kinds[kind], verb),
-        ...(kind === "CustomResourceDefinition" ? { name: ownerCrd } : {}),
-      })),
-    );
+  it("lets the controller read every kind of the World, everywhere, but those of components", async () => {
+    const elsewhere: readonly string[] = ["TlsSecret", "ConfigMap", "EnvoyProxy"];
+    const accesses = homeKinds
+      .filter((kind) => !elsewhere.includes(kind))
+      .flatMap((kind) =>
+        ["list", "watch"].map((verb) => ({
+          ...accessTo(kinds[kind], verb),
+          ...(kind === "CustomResourceDefinition" ? { name: ownerCrd } : {}),
+        })),
+      );
     expect(await refused(controller, accesses)).to.deep.equal([]);
   });
 
@@ -151,21 +154,38 @@ describe("deploy and examples on a real API server", function () {
     }
   });
 
-  it("lets the controller look for certificates everywhere, by a binding that can be taken away", async () => {
+  it("lets the controller look for certificates everywhere with the component for it only, and never change them", async () => {
     const accesses = ["secrets", "configmaps"].flatMap((resource) =>
       ["list", "watch"].map((verb) => ({ group: "", resource, verb, namespace: "default" })),
     );
-    expect(await refused(controller, accesses)).to.deep.equal([]);
     const others = ["get", "create", "patch", "update", "delete"].map((verb) => ({
       group: "",
       resource: "secrets",
       verb,
       namespace: "default",
     }));
-    expect(await refused(controller, others)).to.deep.equal(others.map(said));
-    await run("delete", "clusterrolebinding", "mc-wan-certificates");
+    const folder = join(root, "deploy/components/https-gateways");
     expect(await refused(controller, accesses)).to.deep.equal(accesses.map(said));
-    await run("apply", "--server-side", "-k", join(root, "deploy"));
+    await run("apply", "--server-side", "-k", folder);
+    expect(await refused(controller, accesses)).to.deep.equal([]);
+    expect(await refused(controller, others)).to.deep.equal(others.map(said));
+    await run("delete", "-k", folder);
+    expect(await refused(controller, accesses)).to.deep.equal(accesses.map(said));
+  });
+
+  it("lets the controller read EnvoyProxies, and write endpoints as OpenShift wants it, with the components for it", async () => {
+    const accesses = [
+      ...["list", "watch"].map((verb) => accessTo(kinds.EnvoyProxy, verb)),
+      { group: "", resource: "endpoints", subresource: "restricted", verb: "create" },
+      { group: "discovery.k8s.io", resource: "endpointslices", subresource: "restricted", verb: "create" },
+    ];
+    const folders = ["openshift", "gateway-api-data-plane"].map((name) =>
+      join(root, "deploy/components", name),
+    );
+    expect(await refused(controller, accesses)).to.deep.equal(accesses.map(said));
+    for (const folder of folders) await run("apply", "--server-side", "-k", folder);
+    expect(await refused(controller, accesses)).to.deep.equal([]);
+    for (const folder of folders) await run("delete", "-k", folder);
   });
 
   it("keeps the controller from what belongs to others", async () => {

@@ -6,6 +6,7 @@
  *
  * Never writes to a cluster's other namespaces, never waits without a bound.
  */
+import { join as pathJoin } from "node:path";
 import { join } from "../clusterset/join.ts";
 import { openMembers } from "../clusterset/open-members.ts";
 import { systemNamespace } from "../model/names.ts";
@@ -25,11 +26,20 @@ const joinTimeoutMs = 60_000;
 export async function installMcWan(
   kubectl: Kubectl,
   targets: readonly InstallTarget[],
-  options: { readonly manifests: string; readonly progress: (line: string) => void },
+  options: {
+    readonly manifests: string;
+    /** Folders below `manifests`/components, applied with them. */
+    readonly components?: readonly string[];
+    readonly progress: (line: string) => void;
+  },
 ): Promise<void> {
+  const components = (options.components ?? []).map((name) =>
+    pathJoin(options.manifests, "components", name),
+  );
   await Promise.all(
     targets.map(async ({ id, context }) => {
-      await kubectl.run(context, ["apply", "--server-side", "--force-conflicts", "-k", options.manifests]);
+      for (const folder of [options.manifests, ...components])
+        await kubectl.run(context, ["apply", "--server-side", "--force-conflicts", "-k", folder]);
       options.progress(`${id}: mc-wan applied`);
     }),
   );

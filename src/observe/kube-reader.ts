@@ -39,6 +39,8 @@ export interface WatchOptions extends Selection {
 }
 
 export interface KubeReader {
+  /** Whether the account may list the kind in all namespaces, asked without trying. */
+  mayList(kind: KindInfo, signal: AbortSignal): Promise<boolean>;
   /** One page of a list. */
   list(kind: KindInfo, options: ListOptions): Promise<ListPage>;
   /**

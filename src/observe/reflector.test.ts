@@ -62,6 +62,12 @@ class Script implements KubeReader {
   readonly lists: (ListPage | Error)[] = [];
   readonly watches: (readonly (object | Error | "End")[] | Error)[] = [];
   readonly calls: string[] = [];
+  isAllowed = true;
+
+  mayList(): Promise<boolean> {
+    this.calls.push("may list");
+    return Promise.resolve(this.isAllowed);
+  }
 
   list(_kind: unknown, options: { continue?: string; limit?: number }): Promise<ListPage> {
     this.calls.push(
@@ -114,7 +120,7 @@ describe("a Reflector", () => {
     ended.abort();
   });
 
-  function start(isOptional = false): Reflector {
+  function start(isOptional = false, mayBeForbidden = false): Reflector {
     const tell = (what: string) => () => {
       told.push(what);
     };
@@ -124,6 +130,7 @@ describe("a Reflector", () => {
       reader: script,
       timing,
       isOptional,
+      mayBeForbidden,
       events: {
         changed: tell("changed"),
         listing: (reason) => told.push(`listing ${reason}`),
@@ -265,6 +272,21 @@ describe("a Reflector", () => {
     await timing.pass(0);
     expect(required.isSynced).to.equal(false);
     expect(required.isFailing).to.equal(true);
+  });
+
+  it("asks before it lists what may be forbidden, asks again now and then, and lists once it may", async () => {
+    script.isAllowed = false;
+    const reflector = start(false, true);
+    await timing.pass(0);
+    expect(reflector.isSynced).to.equal(true);
+    expect(script.calls).to.deep.equal(["may list"]);
+    await timing.pass(10_000);
+    expect(script.calls).to.deep.equal(["may list", "may list"]);
+    script.isAllowed = true;
+    script.lists.push(page("5", item("a", "1")));
+    await timing.pass(10_000);
+    expect(script.calls.slice(2)).to.deep.equal(["may list", "list", "watch from 5"]);
+    expect(names(reflector)).to.deep.equal(["n/a"]);
   });
 });
 

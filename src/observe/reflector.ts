@@ -21,6 +21,8 @@ import type { RelistReason, WatchStep } from "./watch-event.ts";
 
 const defaultPageSize = 500;
 const backOff = { firstMs: 200, longestMs: 3000 };
+/** How often it is asked whether what may be forbidden still is, in ms. */
+const forbiddenPauseMs = 10_000;
 /** A watch that lived this long ends a row of failures. */
 const healthyWatchMs = 5000;
 /** How many lists older than what was seen already are refused; after that, the cluster was restored from a backup. */
@@ -48,7 +50,7 @@ export interface ReflectorOptions {
   readonly events: ReflectorEvents;
   /** A 404 for the whole kind counts as an empty list: its CRD need not be installed. */
   readonly isOptional?: boolean;
-  /** So does a 403: who doesn't want it read gives no right to it. */
+  /** So does a 403: who doesn't want it read gives no right to it. Whether there is one is asked before, not tried. */
   readonly mayBeForbidden?: boolean;
   /** Most objects in a page: fewer where they are large and little of them is kept. */
   readonly pageSize?: number;
@@ -129,13 +131,17 @@ export class Reflector {
     const waitMs = Math.max(
       backOffMs(this.#failures, backOff, this.#options.timing.random()),
       Math.min(asked, 60_000),
+      error instanceof RefusedError && this.#isLeftOut(error) ? forbiddenPauseMs : 0,
     );
     this.#failures += 1;
     await pause(this.#options.timing, waitMs, signal);
   }
 
   async #list(signal: AbortSignal): Promise<void> {
+    const { kind, reader, mayBeForbidden } = this.#options;
     try {
+      if (mayBeForbidden === true && !(await reader.mayList(kind, signal)))
+        throw new RefusedError(`the account may not list ${kind.plural}`, { status: 403 });
       const { objects, resourceVersion } = await this.#pages(signal);
       this.#checkAge(resourceVersion);
       this.#replace(objects, resourceVersion);
@@ -148,9 +154,12 @@ export class Reflector {
     }
   }
 
-  #isAllowedToBeAbsent({ status }: RefusedError): boolean {
-    const { isOptional, mayBeForbidden } = this.#options;
-    return (status === 404 && isOptional === true) || (status === 403 && mayBeForbidden === true);
+  #isAllowedToBeAbsent(error: RefusedError): boolean {
+    return (error.status === 404 && this.#options.isOptional === true) || this.#isLeftOut(error);
+  }
+
+  #isLeftOut({ status }: RefusedError): boolean {
+    return status === 403 && this.#options.mayBeForbidden === true;
   }
 
   /** What is kept of the objects of a page; the page itself is given up at once. */

@@ -43,6 +43,7 @@ const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
   Node: { project: podRangesOf },
   TlsSecret: { ...ofCertificates, project: tlsSecretOf },
   ConfigMap: { ...ofCertificates, project: authorityConfigMapOf },
+  EnvoyProxy: { mayBeForbidden: true },
 };
 
 /** The home kinds that the settings ask for, as a ClusterWatch takes them. */

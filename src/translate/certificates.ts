@@ -24,6 +24,9 @@ import { readAuthorities, readKeyPair } from "./key-pairs.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
 import type { CrossReference } from "./reference-grants.ts";
 
+/** What is not there may be kept from the controller: it can't tell the two apart. */
+const orNotReadable = ", or the controller may not read it: apply deploy/components/https-gateways.";
+
 /** A secret that Envoys can be served. */
 export interface Material {
   /** By which listeners and clusters name it. */
@@ -94,7 +97,10 @@ export class Certificates {
           return { reason: invalid, message: `${kind} "${name}" of group "${group}" is no Secret.` };
         if (!isAllowed) return notPermitted(from, "Secret", key);
         if (secret === undefined)
-          return { reason: invalid, message: `There is no Secret ${key} of type kubernetes.io/tls.` };
+          return {
+            reason: invalid,
+            message: `There is no Secret ${key} of type kubernetes.io/tls${orNotReadable}`,
+          };
         const pair = readKeyPair(secret.certificate, secret.key?.reveal());
         if ("fault" in pair)
           return { reason: invalid, message: `Secret ${key} can't be used: ${pair.fault}.` };
@@ -141,7 +147,8 @@ export class Certificates {
         if (group !== "" || kind !== "ConfigMap")
           return { reason: invalidKind, message: `${kind} "${name}" of group "${group}" is no ConfigMap.` };
         if (!isAllowed) return notPermitted(from, "ConfigMap", key);
-        if (configMap === undefined) return { reason: invalid, message: `There is no ConfigMap ${key}.` };
+        if (configMap === undefined)
+          return { reason: invalid, message: `There is no ConfigMap ${key}${orNotReadable}` };
         const read = readAuthorities(configMap.authorities);
         return "fault" in read
           ? { reason: invalid, message: `ConfigMap ${key} can't be used: ${read.fault}.` }

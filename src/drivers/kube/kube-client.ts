@@ -28,6 +28,26 @@ export class KubeClient implements KubeReader, KubeWriter {
     this.#transport = new Transport(access);
   }
 
+  /** By a SelfSubjectAccessReview, which every account may make: a refused list would stand in the audit log as an attack. */
+  async mayList(kind: KindInfo, signal: AbortSignal): Promise<boolean> {
+    const [group, version] = kind.apiVersion.includes("/")
+      ? kind.apiVersion.split("/")
+      : ["", kind.apiVersion];
+    const body = await this.#transport.json({
+      method: "POST",
+      path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+      action: `ask whether it may list ${kind.plural}`,
+      signal,
+      body: {
+        apiVersion: "authorization.k8s.io/v1",
+        kind: "SelfSubjectAccessReview",
+        spec: { resourceAttributes: { group, version, resource: kind.plural, verb: "list" } },
+      },
+    });
+    const status = isRecord(body) ? body["status"] : undefined;
+    return isRecord(status) && status["allowed"] === true;
+  }
+
   async list(kind: KindInfo, options: ListOptions): Promise<ListPage> {
     const body = await this.#transport.json({
       method: "GET",

@@ -10,6 +10,7 @@ import { kubeconfig, type KubeconfigEntry } from "../kubeconfig.ts";
 import { labFiles, type ClusterPlan, type LabPlan } from "../lab-plan.ts";
 import type { NodeAgentConfig } from "../node-agent-config.ts";
 import { API_SERVER_PORT } from "../sdwan/ruleset.ts";
+import { auditOf } from "./audit.ts";
 import type { ProgramSpec } from "./processes.ts";
 
 /** The etcd that all clusters of a lab share; the address is relative to the folder it runs in. */
@@ -57,6 +58,7 @@ export async function prepareCluster(lab: LabPlan, plan: ClusterPlan): Promise<P
     createSigningKey(),
   ]);
   const token = randomBytes(24).toString("hex");
+  const audit = auditOf(folder);
   const entry = { context: plan.context, authority: authority.certificate, token };
   const inside = { ...entry, server: `https://${addresses.apiServer}:${API_SERVER_PORT}` };
   const nodeAgent: NodeAgentConfig = {
@@ -91,6 +93,7 @@ export async function prepareCluster(lab: LabPlan, plan: ClusterPlan): Promise<P
     "tokens.csv": `${token},mcwan-lab,mcwan-lab,system:masters\n`,
     kubeconfig: kubeconfig([inside]),
     "node-agent.json": JSON.stringify(nodeAgent, undefined, 2),
+    [audit.file]: audit.text,
     "kube-proxy.yaml": JSON.stringify(kubeProxyConfiguration(plan, join(folder, "kubeconfig"))),
     Corefile: corefile(plan, join(folder, "kubeconfig")),
     "resolv.conf": `search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver ${addresses.dnsService}\noptions ndots:5\n`,
@@ -160,6 +163,7 @@ export function apiServerProgram(lab: LabPlan, cluster: PreparedCluster): Progra
       `--kubelet-client-key=${folder}/kubelet-client.key`,
       `--kubelet-certificate-authority=${folder}/ca.crt`,
       "--profiling=false",
+      ...auditOf(folder).flags,
     ],
   };
 }
