@@ -2,8 +2,16 @@ import { expect } from "chai";
 import { grantsOf, unusedGrants, usesOf } from "./audit.ts";
 import type { RbacRole } from "./audit.ts";
 
-const event = (verb: string, objectRef: object, code = 200): string =>
-  `${JSON.stringify({ stage: "ResponseComplete", verb, user: { username: "u" }, objectRef, responseStatus: { code } })}\n`;
+const event = (
+  verb: string,
+  objectRef: object,
+  answer: { code?: number; decision?: string } = {},
+): string => {
+  const { code = 200, decision = "allow" } = answer;
+  const annotations = { "authorization.k8s.io/decision": decision };
+  const user = { username: "u" };
+  return `${JSON.stringify({ stage: "ResponseComplete", verb, user, objectRef, responseStatus: { code }, annotations })}\n`;
+};
 const role = (rule: NonNullable<RbacRole["rules"]>[number], namespace?: string): RbacRole => ({
   metadata: { name: "r", ...(namespace !== undefined && { namespace }) },
   rules: [rule],
@@ -22,7 +30,9 @@ describe("an audit log against roles", () => {
 
   it("counts a patch that made its object as a creation too, and a refused request as none", () => {
     const roles = [role({ apiGroups: [""], resources: ["as"], verbs: ["create", "patch", "delete"] })];
-    const log = event("patch", { resource: "as" }, 201) + event("delete", { resource: "as" }, 403);
+    const log =
+      event("patch", { resource: "as" }, { code: 201 }) +
+      event("delete", { resource: "as" }, { code: 403, decision: "forbid" });
     expect(unused(roles, log)).to.deep.equal(["delete as"]);
   });
 

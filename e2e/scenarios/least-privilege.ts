@@ -6,12 +6,87 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { auditLog } from "../../src/lab/inside/audit.ts";
 import type { InstallTarget } from "../../src/lab/install.ts";
-import { systemNamespace } from "../../src/model/names.ts";
+import { gatewayClassName, systemNamespace } from "../../src/model/names.ts";
 import { grantsOf, unusedGrants, usesOf } from "../audit.ts";
 import type { RbacRole, Use } from "../audit.ts";
 import type { Claim, Scenario } from "../claim.ts";
-import { must } from "../claim.ts";
+import { eventually, must } from "../claim.ts";
 import type { Environment } from "../environment.ts";
+import { namespace, service } from "../manifests.ts";
+import { applyObjects, deleteObjects } from "../mistake.ts";
+import type { Manifest } from "../mistake.ts";
+
+const judged = "judged";
+const at = (name: string): { name: string; namespace: string } => ({ name, namespace: judged });
+const gatewayApi = "gateway.networking.k8s.io/v1";
+const hostnames = ["judged.test"];
+const parentRefs = [{ name: "edge" }];
+const backendRefs = [{ name: "backend", port: 8080 }];
+
+/** An object of each kind of Gateway API that people write and mc-wan judges, and that no other scenario has. */
+const objects: readonly Manifest[] = [
+  namespace(judged),
+  service(at("backend")),
+  {
+    apiVersion: gatewayApi,
+    kind: "Gateway",
+    metadata: at("edge"),
+    spec: {
+      gatewayClassName,
+      allowedListeners: { namespaces: { from: "Same" } },
+      listeners: [
+        { name: "http", port: 8080, protocol: "HTTP" },
+        { name: "tls", port: 8443, protocol: "TLS", tls: { mode: "Passthrough" } },
+      ],
+    },
+  },
+  {
+    apiVersion: gatewayApi,
+    kind: "ListenerSet",
+    metadata: at("more"),
+    spec: { parentRef: { name: "edge" }, listeners: [{ name: "more", port: 8081, protocol: "HTTP" }] },
+  },
+  {
+    apiVersion: gatewayApi,
+    kind: "GRPCRoute",
+    metadata: at("calls"),
+    spec: { parentRefs, hostnames, rules: [{ backendRefs }] },
+  },
+  {
+    apiVersion: gatewayApi,
+    kind: "TLSRoute",
+    metadata: at("passed"),
+    spec: { parentRefs, hostnames, rules: [{ backendRefs }] },
+  },
+  {
+    apiVersion: gatewayApi,
+    kind: "BackendTLSPolicy",
+    metadata: at("checked"),
+    spec: {
+      targetRefs: [{ group: "", kind: "Service", name: "backend" }],
+      validation: {
+        hostname: "backend.test",
+        caCertificateRefs: [{ group: "", kind: "ConfigMap", name: "authorities" }],
+      },
+    },
+  },
+];
+
+const judgesEveryKind: Claim = {
+  title: "a ListenerSet, a GRPCRoute, a TLSRoute and a BackendTLSPolicy of a user are judged",
+  prove: async (environment) => {
+    const { kubectl, consumer } = environment;
+    const kinds = ["listenersets", "grpcroutes", "tlsroutes", "backendtlspolicies"];
+    const { value, afterMs } = await eventually("a status of each", 20_000, async () => {
+      const list = (await kubectl.json(consumer.context, ["get", "-n", judged, kinds.join(",")])) as {
+        items: { kind: string; status?: object }[];
+      };
+      const told = list.items.filter(({ status }) => JSON.stringify(status ?? {}).includes('"Accepted"'));
+      return told.length === kinds.length ? told.map(({ kind }) => kind) : undefined;
+    });
+    return { kinds: value, afterMs };
+  },
+};
 
 const ofMcWan = "app.kubernetes.io/part-of=mc-wan";
 
@@ -33,7 +108,7 @@ const refusedNothing: Claim = {
     const uses = await seen(environment);
     const refused = new Set(
       uses
-        .filter(({ code }) => code === 403)
+        .filter(({ isForbidden }) => isForbidden)
         .map(
           ({ user, verb, group, resource, namespace }) =>
             `${user}: ${verb} ${resource} of "${group}" in "${namespace}"`,
@@ -85,7 +160,11 @@ const secretsAtHome: Claim = {
 
 export const leastPrivilege: Scenario = {
   title: "least privilege",
-  setUp: () => Promise.resolve(),
-  claims: [refusedNothing, usedEverything, secretsAtHome],
-  tearDown: () => Promise.resolve(),
+  setUp: async (environment) => {
+    await applyObjects(environment, { in: environment.consumer, objects });
+  },
+  claims: [judgesEveryKind, refusedNothing, usedEverything, secretsAtHome],
+  tearDown: async (environment) => {
+    await deleteObjects(environment, { in: environment.consumer, objects: [namespace(judged)] });
+  },
 };

@@ -154,7 +154,7 @@ function problemOf(error: unknown, name: KindName): Problem {
       };
     }
     if (error.status === 403) {
-      const message = `The account may not read ${plural} (${apiVersion}). Grant it get, list and watch.`;
+      const message = `The account may not read ${plural} (${apiVersion}). Grant it list and watch.`;
       return { reason: reasons.Forbidden, message };
     }
     if (error.status === 404) {
