@@ -5,7 +5,7 @@ import { expect } from "chai";
 import { parseAllDocuments } from "yaml";
 import { kinds } from "../src/model/kinds.ts";
 import type { KindInfo, KindName } from "../src/model/kinds.ts";
-import { labels, ownerCrd, systemNamespace } from "../src/model/names.ts";
+import { egressPool, ingressPool, labels, ownerCrd, systemNamespace } from "../src/model/names.ts";
 import { homeKinds } from "../src/model/world.ts";
 import { apiRequest } from "./api-request.ts";
 import type { ApiRequest } from "./api-request.ts";
@@ -46,6 +46,17 @@ const withStatus: readonly KindName[] = [
   "ServiceImport",
   "GatewayAdvertisement",
 ];
+
+interface NetworkPolicy {
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly podSelector: object;
+    readonly ingress: readonly {
+      readonly from?: object;
+      readonly ports: readonly { readonly port: number }[];
+    }[];
+  };
+}
 
 interface Access {
   readonly group: string;
@@ -242,6 +253,32 @@ describe("deploy and examples on a real API server", function () {
       "mc-wan-controller",
     ]);
     await admitPod(deployment);
+  });
+
+  it("lets only gateways and controllers reach the configuration port, and only Pods of the cluster the egress", async () => {
+    const list = (await server.kubectl.json(server.context, [
+      "get",
+      "networkpolicies",
+      "-n",
+      systemNamespace,
+    ])) as { items: NetworkPolicy[] };
+    const of = (name: string): NetworkPolicy["spec"] =>
+      list.items.find(({ metadata }) => metadata.name === name)?.spec ?? { podSelector: {}, ingress: [] };
+    const xds = of("mc-wan-controller").ingress.filter(({ ports }) =>
+      ports.some(({ port }) => port === 18_000),
+    );
+    expect(xds).to.have.length(1);
+    expect(xds[0]?.from).to.deep.equal([
+      {
+        namespaceSelector: {},
+        podSelector: { matchExpressions: [{ key: labels.fleet, operator: "Exists" }] },
+      },
+      { podSelector: { matchLabels: { "app.kubernetes.io/name": "mc-wan-controller" } } },
+    ]);
+    const egress = of("mc-wan-egress");
+    expect(egress.podSelector).to.deep.equal({ matchLabels: { [labels.fleet]: egressPool } });
+    expect(egress.ingress.map(({ from }) => from)).to.deep.equal([[{ namespaceSelector: {} }]]);
+    expect(of("mc-wan-ingress").podSelector).to.deep.equal({ matchLabels: { [labels.fleet]: ingressPool } });
   });
 
   it("never carries the label by which the controller knows what it may remove", async () => {
