@@ -128,7 +128,7 @@ describe("peerAccess", function () {
     [
       "the file of a token",
       { user: { tokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token" } },
-      /credentials|tokenFile|files/,
+      /files/,
     ],
     ["a password", { user: { username: "u", password: "p" } }, /password/],
     ["impersonation", { user: { token: "t", as: "admin" } }, /impersonates/],

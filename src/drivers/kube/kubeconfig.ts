@@ -1,18 +1,19 @@
 /**
- * Kubeconfigs to {@link ClusterAccess}: the operator's own (anything that client-node understands), and a peer's, out
- * of a Secret, of which only plain credentials over TLS are taken: nothing in it may run a program, read a file of ours
- * or lead the connection elsewhere.
+ * Kubeconfigs to {@link ClusterAccess}: the operator's own (what is not plain goes to client-node, which understands
+ * anything), and a peer's, out of a Secret, of which only plain credentials over TLS are taken: nothing in it may run a
+ * program, read a file of ours or lead the connection elsewhere.
  */
+import { readFile } from "node:fs/promises";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { reasons } from "../../api/conditions.ts";
 import { UsageError } from "../../model/errors.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
+import { isHttps, plainAccess, readContext, type KubeconfigContext } from "./kubeconfig-file.ts";
+import { remembered } from "./remembered.ts";
+import { serviceAccountAccess } from "./service-account.ts";
 
-/** How long a header from client-node is used: it re-reads token files and runs exec plugins itself when they are due. */
-const authorizationMs = 15_000;
-
-/** Import on first use: client-node takes 90 MB. */
+/** Import on first use: client-node takes 35 MB, and a Pod has no need of it. */
 async function newKubeConfig(): Promise<KubeConfig> {
   const { KubeConfig } = await import("@kubernetes/client-node");
   return new KubeConfig();
@@ -22,21 +23,38 @@ async function newKubeConfig(): Promise<KubeConfig> {
  * Access to the home cluster: a file, else the service account of the Pod, else kubectl's defaults.
  * @throws UsageError if there is no usable kubeconfig.
  */
-export async function homeAccess(options: { kubeconfig?: string; context?: string }): Promise<ClusterAccess> {
-  const config = await newKubeConfig();
+export async function homeAccess(options: HomeAccessOptions): Promise<ClusterAccess> {
   try {
-    if (options.kubeconfig !== undefined) config.loadFromFile(options.kubeconfig);
-    else if (process.env["KUBERNETES_SERVICE_HOST"] !== undefined) config.loadFromCluster();
-    else config.loadFromDefault();
-    if (options.context !== undefined) config.setCurrentContext(options.context);
+    return (await leanAccess(options)) ?? (await anyAccess(options));
   } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
     throw new UsageError(
       `the kubeconfig can't be read (${whyUnread(cause)}): name another with --kubeconfig`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
+}
+
+interface HomeAccessOptions {
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+/** Access by the Pod's service account, or by what stands in plain in a file; undefined where it takes more than that. */
+async function leanAccess({ kubeconfig, context }: HomeAccessOptions): Promise<ClusterAccess | undefined> {
+  if (kubeconfig === undefined)
+    return process.env["KUBERNETES_SERVICE_HOST"] === undefined
+      ? undefined
+      : await serviceAccountAccess(process.env);
+  const found = await readContext(await readFile(kubeconfig, "utf8"), context);
+  return found && plainAccess(found);
+}
+
+async function anyAccess({ kubeconfig, context }: HomeAccessOptions): Promise<ClusterAccess> {
+  const config = await newKubeConfig();
+  if (kubeconfig === undefined) config.loadFromDefault();
+  else config.loadFromFile(kubeconfig);
+  if (context !== undefined) config.setCurrentContext(context);
   const cluster = config.getCurrentCluster();
   if (cluster === null)
     throw new UsageError("the kubeconfig names no cluster: give --kubeconfig and --context");
@@ -61,74 +79,46 @@ function whyUnread(cause: unknown): string {
 
 /** Access to a peer, or why its kubeconfig is refused, all reasons. `bytes` is the value in the Secret. */
 export async function peerAccess(bytes: Buffer): Promise<ClusterAccess | readonly Problem[]> {
-  const config = await newKubeConfig();
+  let context: KubeconfigContext | undefined;
   try {
-    config.loadFromString(bytes.toString("utf8"));
+    context = await readContext(bytes.toString("utf8"));
   } catch {
     // The library's message may quote the file.
-    return [
-      refused(
-        "The kubeconfig can't be parsed. Write it again: `kubectl config view --minify --flatten` prints one that is whole.",
-      ),
-    ];
+    return [unreadable];
   }
-  const cluster = config.getCurrentCluster();
-  const user = config.getCurrentUser();
-  if (cluster === null || user === null) {
+  if (context === undefined)
     return [refused("The kubeconfig's current-context names no cluster or no user. Set current-context.")];
-  }
-  const problems = peerProblems(cluster, user);
-  if (problems.length > 0) return problems;
-  const authorization = user.token === undefined ? undefined : `Bearer ${user.token}`;
-  return {
-    server: new URL(cluster.server),
-    tls: {
-      ...decoded("ca", cluster.caData),
-      ...decoded("cert", user.certData),
-      ...decoded("key", user.keyData),
-      ...(cluster.tlsServerName !== undefined && { servername: cluster.tlsServerName }),
-    },
-    authorization: () => Promise.resolve(authorization),
-  };
+  const problems = peerProblems(context);
+  return problems.length > 0 ? problems : (plainAccess(context) ?? [unreadable]);
 }
 
-function peerProblems(
-  cluster: NonNullable<ReturnType<KubeConfig["getCurrentCluster"]>>,
-  user: NonNullable<ReturnType<KubeConfig["getCurrentUser"]>>,
-): Problem[] {
+function peerProblems({ cluster, user }: KubeconfigContext): Problem[] {
+  const has = (fields: Readonly<Record<string, unknown>>, ...names: readonly string[]): boolean =>
+    names.some((name) => fields[name] !== undefined && fields[name] !== null);
   const checks: readonly (readonly [boolean, string])[] = [
+    [has(user, "exec"), "It runs a program (exec). Use a service account's token."],
+    [has(user, "auth-provider"), "It has an auth-provider. Use a service account's token."],
     [
-      user.exec !== undefined && user.exec !== null,
-      "It runs a program (exec). Use a service account's token.",
-    ],
-    [
-      user.authProvider !== undefined && user.authProvider !== null,
-      "It has an auth-provider. Use a service account's token.",
-    ],
-    [
-      user.certFile !== undefined || user.keyFile !== undefined || cluster.caFile !== undefined,
+      has(user, "client-certificate", "client-key", "tokenFile") || has(cluster, "certificate-authority"),
       "It names files, which don't exist here. Put the data in (kubectl config view --flatten).",
     ],
+    [has(user, "username", "password"), "It has a user name and password. Use a token."],
     [
-      user.username !== undefined || user.password !== undefined,
-      "It has a user name and password. Use a token.",
+      has(user, "as", "as-uid", "as-groups", "as-user-extra"),
+      "It impersonates another user. Use that user's own token.",
     ],
-    [user.impersonateUser !== undefined, "It impersonates another user. Use that user's own token."],
-    [!isHttps(cluster.server), "Its server is no https:// address. Credentials are only sent over TLS."],
+    [!isHttps(cluster["server"]), "Its server is no https:// address. Credentials are only sent over TLS."],
     [
-      cluster.skipTLSVerify,
+      has(cluster, "insecure-skip-tls-verify") && cluster["insecure-skip-tls-verify"] !== false,
       "It skips verification (insecure-skip-tls-verify). Put the CA in (certificate-authority-data).",
     ],
+    [has(cluster, "proxy-url"), "It names a proxy (proxy-url). Give an address that is reached directly."],
     [
-      cluster.proxyUrl !== undefined,
-      "It names a proxy (proxy-url). Give an address that is reached directly.",
-    ],
-    [
-      user.token === undefined && user.certData === undefined,
+      !has(user, "token") && !has(user, "client-certificate-data"),
       "It has no credentials: neither a token nor a certificate.",
     ],
     [
-      (user.certData === undefined) !== (user.keyData === undefined),
+      has(user, "client-certificate-data") !== has(user, "client-key-data"),
       "It has a certificate or a key without the other.",
     ],
   ];
@@ -138,14 +128,9 @@ function peerProblems(
 }
 
 const refused = (message: string): Problem => ({ reason: reasons.InvalidKubeconfig, message });
-
-function isHttps(server: unknown): boolean {
-  return typeof server === "string" && URL.canParse(server) && new URL(server).protocol === "https:";
-}
-
-function decoded<Name extends string>(name: Name, data: string | undefined): Partial<Record<Name, Buffer>> {
-  return data === undefined ? {} : ({ [name]: Buffer.from(data, "base64") } as Record<Name, Buffer>);
-}
+const unreadable = refused(
+  "The kubeconfig can't be parsed. Write it again: `kubectl config view --minify --flatten` prints one that is whole.",
+);
 
 interface HttpsOptions {
   readonly ca?: Buffer;
@@ -172,19 +157,5 @@ async function httpsOptions(config: KubeConfig): Promise<HttpsOptions> {
     ...(options.cert && { cert: options.cert }),
     ...(options.key && { key: options.key }),
     ...(authorization !== undefined && { authorization: authorization.trim() }),
-  };
-}
-
-function remembered(read: () => Promise<string | undefined>): () => Promise<string | undefined> {
-  let value: Promise<string | undefined> | undefined;
-  let readAt = 0;
-  return async () => {
-    const now = performance.now();
-    if (value === undefined || now - readAt > authorizationMs) {
-      readAt = now;
-      value = read();
-      value.catch(() => (value = undefined));
-    }
-    return await value;
   };
 }
