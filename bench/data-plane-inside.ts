@@ -8,6 +8,7 @@ import { createServer, request } from "node:http";
 import { Controller } from "../src/cli/run.ts";
 import { dataPlaneNamed } from "../src/cli/data-planes/registry.ts";
 import { realTiming } from "../src/drivers/timing/real-timing.ts";
+import { certificateMaker } from "../src/drivers/x509/certificate-maker.ts";
 import { kinds } from "../src/model/kinds.ts";
 import type { KindName, ObjectTypes } from "../src/model/kinds.ts";
 import { labels, systemNamespace } from "../src/model/names.ts";
@@ -133,6 +134,7 @@ async function startController(home: HomeCluster, peers: readonly HomeCluster[])
       return (await peers[index]?.connect()) ?? [];
     },
     probeGateway: () => Promise.resolve(undefined),
+    certificateMaker,
     dataPlane: await driver.create({
       stage: (stage) => ({ stage, timing: realTiming, log, metrics }),
       xdsPort: 0,
@@ -148,6 +150,7 @@ async function startController(home: HomeCluster, peers: readonly HomeCluster[])
       legacyEndpoints: false,
       poolReplicas: 1,
       dataPlane: driver.settings({ gatewayClass: "internal", ingressMode: "PodIP" }),
+      trustDomain: "mc-wan.l7mp.io",
       ingress: { mode: "PodIP", addresses: [] },
     },
     clusterId: "west",

@@ -55,6 +55,8 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
     home: storesOf(homeKinds, home) as unknown as HomeObjects,
     peers,
     answering: new Map(),
+    identity: undefined,
+    controllerIdentity: undefined,
     expired: new Set(),
     sending: new Map(),
     overdue: new Set(),
@@ -66,6 +68,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
       legacyEndpoints: true,
       poolReplicas: 2,
       dataPlane: { name: "envoy" },
+      trustDomain: "mc-wan.l7mp.io",
       ingress: { mode: "PodIP", addresses: [] },
     },
   };

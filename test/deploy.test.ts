@@ -142,9 +142,9 @@ describe("deploy and examples on a real API server", function () {
     expect(await refused(controller, accesses)).to.deep.equal([]);
   });
 
-  it("lets the controller read Secrets by name and hold the Lease in its own namespace, and only there", async () => {
+  it("lets the controller keep Secrets and hold the Lease in its own namespace, and only there", async () => {
     const own = [
-      { group: "", resource: "secrets", verb: "get" },
+      ...["get", "create", "update", "delete"].map((verb) => ({ group: "", resource: "secrets", verb })),
       ...["get", "create", "update"].map((verb) => ({
         group: "coordination.k8s.io",
         resource: "leases",
@@ -218,10 +218,7 @@ describe("deploy and examples on a real API server", function () {
         ["create", "patch", "update", "delete"].map((verb) => accessTo(kinds[kind as KindName], verb)),
       ),
       ...["create", "patch", "delete", "list"].map((verb) => accessTo(kinds.CustomResourceDefinition, verb)),
-      ...["create", "patch", "update", "delete"].map((verb) => ({
-        ...accessTo(kinds.Secret, verb),
-        namespace: systemNamespace,
-      })),
+      ...["create", "patch", "update", "delete"].map((verb) => accessTo(kinds.Secret, verb)),
       ...written.map((kind) => accessTo(kinds[kind], "deletecollection")),
       { group: "", resource: "pods", subresource: "exec", verb: "create" },
       { group: "", resource: "serviceaccounts", subresource: "token", verb: "create" },

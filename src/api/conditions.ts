@@ -168,6 +168,10 @@ export const reasons = {
   /** An advertised address is inside our own pod or service range. */
   AddressOverlap: "AddressOverlap",
   UnusableAddress: "UnusableAddress",
+  /** A peer vouches for a trust domain that is not its own. */
+  WrongTrustDomain: "WrongTrustDomain",
+  /** What a peer gives for its authorities are none. */
+  InvalidTrustBundle: "InvalidTrustBundle",
   /** Mode NodePort: the port of a WANPolicy is outside the range of node ports. */
   NotANodePort: "NotANodePort",
 

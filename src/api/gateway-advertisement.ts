@@ -9,8 +9,9 @@ import type {
   GatewayAdvertisementStatus,
 } from "./generated/gateway-advertisement.ts";
 import { schema } from "./generated/gateway-advertisement-schema.ts";
+import { bundleProblems } from "./trust-bundle.ts";
 
-export type { GatewayEndpoint, PeerStatus } from "./generated/gateway-advertisement.ts";
+export type { GatewayEndpoint, AdvertisedIdentity, PeerStatus } from "./generated/gateway-advertisement.ts";
 
 /** One pool of ingress gateways, as its cluster tells its peers. */
 export type GatewayAdvertisement = CustomObject<
@@ -32,5 +33,6 @@ export const parseGatewayAdvertisement: (input: unknown) => Parsed<GatewayAdvert
     check: ({ spec }) => [
       ...formatVersionProblems(spec),
       ...addressProblems(spec.endpoints.map(({ address }) => address)),
+      ...(spec.identity === undefined ? [] : bundleProblems(spec.identity.bundle)),
     ],
   });

@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { realTiming } from "../drivers/timing/real-timing.ts";
+import { certificateMaker } from "../drivers/x509/certificate-maker.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
@@ -34,6 +35,7 @@ describe("a Controller whose traffic another implementation carries, at a real A
       home: await home.connect(),
       connectPeer: () => Promise.resolve([]),
       probeGateway: () => Promise.resolve(undefined),
+      certificateMaker,
       dataPlane: await driver.create({
         stage: (stage) => ({ stage, timing: realTiming, log, metrics }),
         xdsPort: 0,
@@ -49,6 +51,7 @@ describe("a Controller whose traffic another implementation carries, at a real A
         legacyEndpoints: false,
         poolReplicas: 1,
         dataPlane: driver.settings({ gatewayClass: "istio", ingressMode: "PodIP" }),
+        trustDomain: "mc-wan.l7mp.io",
         ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "west",

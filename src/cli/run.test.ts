@@ -1,5 +1,6 @@
 import { expect } from "chai";
 import { realTiming } from "../drivers/timing/real-timing.ts";
+import { certificateMaker } from "../drivers/x509/certificate-maker.ts";
 import { leaseKind, leaseName } from "../apply/lease.ts";
 import type { LeaseTimes } from "../apply/lease.ts";
 import type { Desired, DesiredObject, DesiredStatus } from "../model/desired.ts";
@@ -68,6 +69,7 @@ describe("a Controller at a real API server", function () {
       home: await home.connect(),
       connectPeer: () => Promise.resolve([]),
       probeGateway: () => Promise.resolve(undefined),
+      certificateMaker,
       // It serves nobody.
       dataPlane: new GatewayApiDataPlane(),
       log,
@@ -80,6 +82,7 @@ describe("a Controller at a real API server", function () {
         legacyEndpoints: true,
         poolReplicas: 1,
         dataPlane: { name: "envoy" },
+        trustDomain: "mc-wan.l7mp.io",
         ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "east",
@@ -422,6 +425,9 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     probes: [],
     draining: [],
     sendsTo: {},
+    identities: [],
+    trust: [],
+    unaware: [],
   };
 }
 

@@ -10,6 +10,10 @@
  */
 import { Applier } from "../apply/applier.ts";
 import type { KubeWriter } from "../apply/kube-writer.ts";
+import type { CertificateMaker } from "../apply/certificate-maker.ts";
+import { IdentityIssuer } from "../apply/identity-issuer.ts";
+import { usualIdentityTimes } from "../apply/identity-plan.ts";
+import type { IdentityTimes } from "../apply/identity-plan.ts";
 import { Lease } from "../apply/lease.ts";
 import type { LeaseTimes } from "../apply/lease.ts";
 import { PeerEvents, peerProblems } from "../apply/peer-events.ts";
@@ -35,6 +39,7 @@ export interface ControllerOptions {
   readonly home: KubeReader & KubeWriter;
   readonly connectPeer: ConnectPeer;
   readonly probeGateway: ProbeGateway;
+  readonly certificateMaker: CertificateMaker;
   readonly dataPlane: DataPlane;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -46,6 +51,7 @@ export interface ControllerOptions {
   /** Off: this replica always writes. */
   readonly leaderElection: boolean;
   readonly leaseTimes?: LeaseTimes;
+  readonly identityTimes?: Partial<IdentityTimes>;
   readonly observe?: {
     readonly holdOffMs?: number;
     readonly longestHoldOffMs?: number;
@@ -73,6 +79,7 @@ export class Controller {
   readonly #options: ControllerOptions;
   readonly #observer: Observer;
   readonly #applier: Applier;
+  readonly #issuer: IdentityIssuer;
   readonly #peerEvents: PeerEvents;
   readonly #lease: Lease | undefined;
   readonly #reconcile: LastGood<[World], Desired>;
@@ -121,7 +128,10 @@ export class Controller {
             this.#leads = isHeld;
             this.#probe();
             if (isHeld) this.#apply();
-            else this.#applier.leadershipLost();
+            else {
+              this.#applier.leadershipLost();
+              this.#issuer.leadershipLost();
+            }
             this.#tellOfPeers();
           },
         })
@@ -140,6 +150,13 @@ export class Controller {
     const mayWrite = (): boolean => this.#lease?.isHeld() ?? true;
     const [instance = identity] = identity.split("_");
     this.#applier = new Applier({ ...context("apply"), writer: home, mayWrite, instance });
+    this.#issuer = new IdentityIssuer({
+      ...context("apply"),
+      writer: home,
+      mayWrite,
+      maker: options.certificateMaker,
+      times: { ...usualIdentityTimes, ...options.identityTimes },
+    });
     this.#peerEvents = new PeerEvents({ ...context("apply"), writer: home, mayWrite, instance });
   }
 
@@ -159,6 +176,7 @@ export class Controller {
   async stop(): Promise<void> {
     this.#heard.stop();
     this.#cancelApply?.();
+    this.#issuer.stop();
     await this.#applier.stop();
     await this.#lease?.stop();
     await this.#observer.stop();
@@ -225,6 +243,7 @@ export class Controller {
     const world = this.#world;
     const desired = this.#desired;
     if (world === undefined || desired === undefined || !this.#isServing) return;
+    this.#issuer.update({ world, desired });
     const ofGateways = this.#options.dataPlane.statuses(world, desired);
     // Without them the statuses of Gateways would look unwanted.
     if (ofGateways === undefined) return;

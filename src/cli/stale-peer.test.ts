@@ -6,6 +6,7 @@ import { peerAccess } from "../drivers/kube/kubeconfig.ts";
 import { KubeClient } from "../drivers/kube/kube-client.ts";
 import { probeTcp } from "../drivers/net/tcp-probe.ts";
 import { realTiming } from "../drivers/timing/real-timing.ts";
+import { certificateMaker } from "../drivers/x509/certificate-maker.ts";
 import { kinds } from "../model/kinds.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { labels, systemNamespace } from "../model/names.ts";
@@ -109,6 +110,7 @@ describe("a peer that is lost, at two real API servers", function () {
           ? Promise.resolve(undefined)
           : probeTcp({ address: real.host, port: real.port }, limitMs);
       },
+      certificateMaker,
       // It serves nobody.
       dataPlane: new GatewayApiDataPlane(),
       log: keptLog(),
@@ -121,6 +123,7 @@ describe("a peer that is lost, at two real API servers", function () {
         legacyEndpoints: false,
         poolReplicas: 1,
         dataPlane: { name: "envoy" },
+        trustDomain: "mc-wan.l7mp.io",
         ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "west",

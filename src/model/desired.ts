@@ -5,7 +5,7 @@
  *     World → reconcile → Desired → apply → the home cluster
  *                            └────→ translate → EnvoyConfig
  */
-import type { TrustedAuthority } from "./identity.ts";
+import type { TrustedAuthority, WantedIdentity } from "./identity.ts";
 import type { KindName, ObjectTypes } from "./kinds.ts";
 import type { Condition, KubeObject } from "./kube-object.ts";
 import type { Problem } from "./problem.ts";
@@ -177,10 +177,14 @@ export interface Desired {
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
   /** Gateways of stale peers that clients connect to past any Envoy: somebody has to look whether they are there. Sorted, each once. */
   readonly probes: readonly ProbeTarget[];
+  /** Certificates that shall exist, sorted by fleet. Their keys are made by whoever issues them (apply/identity-issuer.ts). */
+  readonly identities: readonly WantedIdentity[];
   /** Whose word is taken: home's own authorities and those of all peers that are heard, sorted by cluster. */
   readonly trust?: readonly TrustedAuthority[];
   /** Sorted by policy and port; none of it is a port that an accepted policy has. */
   readonly draining: readonly DrainingPort[];
   /** The ports that peers advertise: whatever follows from this Desired sends to these. The same object while they are the same. */
   readonly sendsTo: SendsTo;
+  /** Peers that don't say that they trust all of home's authorities, sorted: a new one signs nothing yet. */
+  readonly unaware: readonly ClusterId[];
 }

@@ -2,7 +2,8 @@
  * Every kind of object that mc-wan reads or writes: its API coordinates and its TypeScript type.
  *
  * The key is unambiguous where two groups share a kind: `McsServiceImport` (multicluster.x-k8s.io) and
- * `ServiceImport` (ours, L7); and where one kind is read for two ends: `Secret` (a peer's kubeconfig) and `TlsSecret`.
+ * `ServiceImport` (ours, L7); and where one kind is read for several ends: `Secret` (a peer's kubeconfig), `TlsSecret` (a
+ * user's certificate) and `IdentitySecret` (this cluster's authority, and its gateways' certificates).
  */
 import type { IBackendTLSPolicy } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/BackendTLSPolicy";
 import type { IGateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
@@ -28,6 +29,7 @@ import type { ClusterProperty, McsServiceImport, ServiceExport } from "../api/mu
 import type { ServiceAdvertisement } from "../api/service-advertisement.ts";
 import type { ServiceImport } from "../api/service-import.ts";
 import type { WANPolicy } from "../api/wan-policy.ts";
+import type { IdentitySecret } from "./identity.ts";
 import type { Kube, ObjectMeta } from "./kube-object.ts";
 import type { AuthorityConfigMap, TlsSecret } from "./tls-objects.ts";
 
@@ -67,6 +69,7 @@ export const kinds = {
   Pod: of("v1", "Pod", inNamespace("pods")),
   Secret: of("v1", "Secret", inNamespace("secrets")),
   TlsSecret: of("v1", "Secret", inNamespace("secrets")),
+  IdentitySecret: of("v1", "Secret", inNamespace("secrets")),
   ConfigMap: of("v1", "ConfigMap", inNamespace("configmaps")),
   EndpointSlice: of("discovery.k8s.io/v1", "EndpointSlice", inNamespace("endpointslices")),
   Deployment: of("apps/v1", "Deployment", inNamespace("deployments")),
@@ -124,6 +127,8 @@ export interface ObjectTypes {
   Secret: Kube<ISecret>;
   /** Of type kubernetes.io/tls: certificates of Gateways. */
   TlsSecret: TlsSecret;
+  /** Of mc-wan itself, in mc-wan-system. */
+  IdentitySecret: IdentitySecret;
   /** Only authorities. */
   ConfigMap: AuthorityConfigMap;
   EndpointSlice: Kube<IEndpointSlice>;

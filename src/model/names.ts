@@ -26,6 +26,13 @@ export const clusterIdProperty = "cluster.clusterset.k8s.io";
 export const clusterDomain = "cluster.local";
 export const clustersetDomain = "clusterset.local";
 
+/** The Secret of this cluster's certificate authority. */
+export const authoritySecret = "mc-wan-ca";
+/** In place of a fleet's name: the identity that controllers show to Envoys. No fleet is called so. */
+export const controllerIdentity = "mc-wan-controller";
+/** The name that the controller's certificate carries, whatever address Envoys reach it at. */
+export const controllerServerName = `mc-wan-xds.${systemNamespace}.svc`;
+
 /** The shared pools: node.cluster of their Envoys, names of their Deployments and of the ingress advertisement. */
 export const ingressPool = "mc-wan-ingress";
 export const egressPool = "mc-wan-egress";
@@ -46,6 +53,10 @@ export const labels = {
   gatewayName: "gateway.networking.k8s.io/gateway-name",
   /** On a peer's Secret: the peer's cluster id. */
   peer: `${group}/peer`,
+  /** On Secrets of identities: the fleet that shows it; on that of the authority: `authority`. */
+  identity: `${group}/identity`,
+  /** Value of the label {@link labels.identity} on the authority's Secret. */
+  identityOfAuthority: "authority",
   kubeServiceName: "kubernetes.io/service-name",
   sliceManagedBy: "endpointslice.kubernetes.io/managed-by",
   skipMirror: "endpointslice.kubernetes.io/skip-mirror",
@@ -68,6 +79,10 @@ export const annotations = {
   path: `${group}/path`,
   /** On our ReferenceGrants: container ports of the egress pool by port of the service, `8080:20123,9090:24321`. */
   egressPorts: `${group}/egress-ports`,
+  /** On the authority's Secret: somebody asks for a new one. Taken away when it is begun. */
+  rotateAuthority: `${group}/rotate`,
+  /** On the authority's Secret: since when it holds the certificates that it holds. */
+  authoritySince: `${group}/since`,
   /** On Gateways: keeps implementations from making them reachable from outside. */
   serviceType: "networking.istio.io/service-type",
 } as const;

@@ -7,7 +7,7 @@
  * changed is the same Map, in every later World. Pure stages memoise on that.
  */
 import type { GatewayAdvertisement } from "../api/gateway-advertisement.ts";
-import type { ClusterIdentity } from "./identity.ts";
+import type { ClusterIdentity, ControllerIdentity } from "./identity.ts";
 import type { ObjectTypes } from "./kinds.ts";
 import type { Problem } from "./problem.ts";
 
@@ -20,7 +20,8 @@ export type Store<T> = ReadonlyMap<string, T>;
 /**
  * Kinds that are watched in the home cluster. Pods: only those labelled as our gateways. Secrets: only peers' Secrets in
  * `mc-wan-system` and never their data (observe keeps that to itself). TlsSecrets: those of type kubernetes.io/tls, of
- * these certificate and key. ConfigMaps: only the authorities under `ca.crt`. CustomResourceDefinitions: only
+ * these certificate and key. IdentitySecrets: those that mc-wan made in its namespace for its authority and its gateways, without
+ * the authority's key. ConfigMaps: only the authorities under `ca.crt`. CustomResourceDefinitions: only
  * `wanpolicies.mc-wan.l7mp.io`, the owner of what has no other. Endpoints, ServiceAccounts, Deployments and
  * PodDisruptionBudgets: only those labelled managed-by mc-wan. EndpointSlices and Services: all. Nodes: only their pod
  * ranges. ServiceCIDRs: none before Kubernetes 1.33. EnvoyProxies: only where another implementation carries the traffic.
@@ -45,6 +46,7 @@ export const homeKinds = [
   "TLSRoute",
   "BackendTLSPolicy",
   "TlsSecret",
+  "IdentitySecret",
   "ConfigMap",
   "ReferenceGrant",
   "EnvoyProxy",
@@ -112,6 +114,8 @@ export interface Settings {
    */
   readonly dataPlane:
     { readonly name: "envoy" } | { readonly name: "gateway-api"; readonly gatewayClassName: string };
+  /** What the trust domains of all clusters of the set end in. */
+  readonly trustDomain: string;
   /** Where peers reach the shared ingress pool. */
   readonly ingress: {
     readonly mode: GatewayAdvertisement["spec"]["mode"];
@@ -155,7 +159,9 @@ export interface World {
    * unknown: what was said of it before stays.
    */
   readonly answering: ReadonlyMap<string, boolean>;
-  /** What home's gateways are known by; left out until its Secrets are there. */
+  /** Who home's gateways are; undefined until there is an authority, and the cluster has an id. */
   readonly identity?: ClusterIdentity | undefined;
+  /** What the controller shows to Envoys; undefined until it was issued. */
+  readonly controllerIdentity?: ControllerIdentity | undefined;
   readonly settings: Settings;
 }

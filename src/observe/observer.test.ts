@@ -22,6 +22,7 @@ const settings: Settings = {
   legacyEndpoints: true,
   poolReplicas: 2,
   dataPlane: { name: "envoy" },
+  trustDomain: "mc-wan.l7mp.io",
   ingress: { mode: "PodIP", addresses: [] },
 };
 

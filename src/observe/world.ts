@@ -4,7 +4,8 @@
  */
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
-import { clusterIdProperty, labels, ownerCrd } from "../model/names.ts";
+import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
+import { clusterIdProperty, labels, ownerCrd, systemNamespace } from "../model/names.ts";
 import { authorityConfigMapOf, tlsSecretOf, tlsSecretType } from "../model/tls-objects.ts";
 import { homeKinds } from "../model/world.ts";
 import type { ClusterId, HomeKind, HomeObjects, Peer, Settings, Store, World } from "../model/world.ts";
@@ -21,7 +22,8 @@ const selections: Partial<Record<HomeKind, WatchedKind["selection"]>> = {
   Deployment: ours,
   PodDisruptionBudget: ours,
   CustomResourceDefinition: { fields: `metadata.name=${ownerCrd}` },
-  TlsSecret: { fields: `type=${tlsSecretType}` },
+  TlsSecret: { fields: `type=${tlsSecretType}`, labels: `!${labels.identity}` },
+  IdentitySecret: { namespace: systemNamespace, labels: labels.identity },
 };
 
 /** A flag can stand for ClusterProperty; Kubernetes before 1.33 has no ServiceCIDR; not everyone installs all of Gateway API. */
@@ -42,6 +44,7 @@ const ofCertificates: Partial<WatchedKind> = { mayBeForbidden: true, pageSize: 5
 const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
   Node: { project: podRangesOf },
   TlsSecret: { ...ofCertificates, project: tlsSecretOf },
+  IdentitySecret: { project: identitySecretOf },
   ConfigMap: { ...ofCertificates, project: authorityConfigMapOf },
   EnvoyProxy: { mayBeForbidden: true },
 };
@@ -90,6 +93,8 @@ export function nextWorld(before: World | undefined, parts: WorldParts): World {
   const home = nextHome(before?.home, parts.objects);
   const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
   const { peers, listening, sending, overdue, answering, expired, settings } = parts;
+  const hasSameSecrets = before?.home.IdentitySecret === home.IdentitySecret;
+  const hasSameIdentity = hasSameSecrets && before.homeId === homeId && before.settings === settings;
   const isSame =
     before?.home === home &&
     before.homeId === homeId &&
@@ -102,7 +107,21 @@ export function nextWorld(before: World | undefined, parts: WorldParts): World {
     before.settings === settings;
   return before !== undefined && isSame
     ? before
-    : { homeId, home, peers, listening, sending, overdue, answering, expired, settings };
+    : {
+        homeId,
+        home,
+        peers,
+        listening,
+        sending,
+        overdue,
+        answering,
+        expired,
+        identity: hasSameIdentity ? before.identity : clusterIdentity(home.IdentitySecret, homeId, settings),
+        controllerIdentity: hasSameSecrets
+          ? before.controllerIdentity
+          : controllerIdentityOf(home.IdentitySecret),
+        settings,
+      };
 }
 
 /** The id in the cluster's ClusterProperty if it is a DNS label, else the one from the command line. */

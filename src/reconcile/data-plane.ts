@@ -5,7 +5,7 @@
  *
  *     World, exports → DataPlanePass → exports, imports, statuses
  */
-import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
+import type { AdvertisedIdentity, GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import type { DesiredStatus, DrainingPort, ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { Problem } from "../model/problem.ts";
@@ -24,6 +24,8 @@ export interface DataPlaneInput {
   /** Slices of all Services but those that mc-wan writes itself. */
   readonly slices: SlicesByService;
   readonly owner: OwnerReference | undefined;
+  /** What peers are told of the identity of mc-wan's own gateways. */
+  readonly identity: AdvertisedIdentity | undefined;
   /** The home cluster's exports, by `namespace/name`. */
   readonly exports: ReadonlyMap<string, HomeExport>;
 }

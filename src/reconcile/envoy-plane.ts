@@ -27,7 +27,7 @@ import { sliceName } from "./proxy-slices.ts";
 export class EnvoyPlane implements DataPlaneInReconcile {
   readonly #memo = new KeyedMemo<unknown>();
 
-  pass(world: World, { policies, slices, owner }: DataPlaneInput): DataPlanePass {
+  pass(world: World, { policies, slices, owner, identity }: DataPlaneInput): DataPlanePass {
     const { home, settings } = world;
     const standing = home.Service.get(`${systemNamespace}/${ingressPool}`);
     const addresses = standing !== undefined && isOurs(standing) ? addressesOf(standing) : [];
@@ -44,9 +44,16 @@ export class EnvoyPlane implements DataPlaneInReconcile {
     const { mode } = settings.ingress;
     const found = drainingPorts(world, policies);
     const draining = this.#once("draining", [JSON.stringify(found)], () => found);
-    const advertisement = this.#once("advertisement", [homeEndpoints, draining, mode, owner], () => [
-      gatewayAdvertisement({ name: ingressPool, mode, endpoints: homeEndpoints, draining }, owner),
-    ]);
+    const advertisement = this.#once(
+      "advertisement",
+      [homeEndpoints, draining, mode, owner, identity],
+      () => [
+        gatewayAdvertisement(
+          { name: ingressPool, mode, endpoints: homeEndpoints, draining, ...(identity && { identity }) },
+          owner,
+        ),
+      ],
+    );
 
     const ingress = this.#once(
       "ingress service",

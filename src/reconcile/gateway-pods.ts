@@ -69,13 +69,20 @@ export function gatewayAdvertisement(
     mode,
     endpoints,
     draining = [],
+    identity,
   }: Omit<GatewayAdvertisement["spec"], "formatVersion"> & { readonly name: string },
   owner: OwnerReference | undefined,
 ): DesiredObject {
   const object: GatewayAdvertisement = {
     ...typeOf("GatewayAdvertisement"),
     metadata: metadataOf({ namespace: systemNamespace, name, owner }),
-    spec: { formatVersion: 1, mode, endpoints, ...(draining.length === 0 ? {} : { draining }) },
+    spec: {
+      formatVersion: 1,
+      mode,
+      endpoints,
+      ...(draining.length === 0 ? {} : { draining }),
+      ...(identity && { identity }),
+    },
   };
   return desired("GatewayAdvertisement", object);
 }

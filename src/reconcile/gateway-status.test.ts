@@ -84,6 +84,9 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       probes: [],
       draining: [],
       sendsTo: {},
+      identities: [],
+      trust: [],
+      unaware: [],
     },
     translation: {
       verdicts: {

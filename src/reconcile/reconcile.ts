@@ -19,6 +19,7 @@ import { EnvoyPlane } from "./envoy-plane.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
 import { GatewayApiPlane } from "./gateway-api-plane.ts";
 import { ImportGatherer } from "./gather-imports.ts";
+import { advertisedIdentity, trustOf, unawareOf, wantedIdentities } from "./identities.ts";
 import { Materialiser } from "./materialise.ts";
 import { crdOwner } from "./owners.ts";
 import { heardPorts } from "./port-echo.ts";
@@ -45,8 +46,22 @@ export function createReconcile(): (world: World) => Desired {
     const owner = once("owner", [crdOwner(world)?.uid], () => crdOwner(world));
     const slices = once("slices", [home.EndpointSlice], () => backendSlices(home.EndpointSlice));
 
+    const found = once("authorities", [world.homeId, world.identity, world.peers, settings], () =>
+      trustOf(world),
+    );
+    // Peers change all the time, their authorities hardly ever.
+    const trust = once("trust", [JSON.stringify(found)], () => found);
+    const identity = once("identity", [world.identity, trust], () =>
+      advertisedIdentity(world.identity, trust),
+    );
     const exports = judgeExports(world, { policies, slices, memo: exportMemo });
-    const dataPlane = dataPlanes[settings.dataPlane.name].pass(world, { policies, slices, owner, exports });
+    const dataPlane = dataPlanes[settings.dataPlane.name].pass(world, {
+      policies,
+      slices,
+      owner,
+      exports,
+      identity,
+    });
     const { gatewayClassName, ingressAddresses } = dataPlane;
     const contributions: Contribution[] = [];
     for (const [key, homeExport] of exports) {
@@ -72,13 +87,19 @@ export function createReconcile(): (world: World) => Desired {
       gathered,
       sides: materialised.sides,
       taken: assembled.taken,
-      directoryProblems: materialised.directoryProblems,
+      directoryProblems: [...materialised.directoryProblems, ...trust.problems],
       ingress: dataPlane.ingress,
       other: dataPlane.other,
       draining: dataPlane.draining,
       sendsTo,
       memo: statusMemo,
     });
+    // Another implementation has certificates of its own, or none.
+    const identities = once("identities", [world.homeId, settings, assembled.gateways], () =>
+      dataPlane.other === undefined ? wantedIdentities(world, assembled.gateways) : [],
+    );
+    const unawareNow = unawareOf(world);
+    const unaware = once("unaware", [unawareNow.join()], () => unawareNow);
     single.endPass();
     exportMemo.endPass();
     ingressMemo.endPass();
@@ -95,6 +116,9 @@ export function createReconcile(): (world: World) => Desired {
       probes: materialised.probes,
       draining: dataPlane.draining,
       sendsTo,
+      identities,
+      trust: trust.authorities,
+      unaware,
     };
   };
 }

@@ -3,7 +3,9 @@
  * listen to. Everything that a case needs is in its file.
  */
 import { kinds, type KindName } from "../model/kinds.ts";
+import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
+import { labels } from "../model/names.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import {
   homeKinds,
@@ -50,6 +52,7 @@ const testSettings: Settings = {
   legacyEndpoints: false,
   poolReplicas: 2,
   dataPlane: { name: "envoy" },
+  trustDomain: "mc-wan.l7mp.io",
   ingress: { mode: "PodIP", addresses: [] },
 };
 
@@ -60,15 +63,19 @@ export function kindOf(object: KubeObject): KindName {
   for (const [name, info] of Object.entries(kinds)) {
     // Secrets of peers are in no World.
     if (name === "Secret") continue;
+    if (info.kind === "Secret" && (name === "IdentitySecret") !== isOfIdentity(object)) continue;
     if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion))
       return name as KindName;
   }
   throw new Error(`${object.apiVersion} ${object.kind} is no kind of ours`);
 }
 
+const isOfIdentity = ({ metadata }: KubeObject): boolean => metadata.labels?.[labels.identity] !== undefined;
+
 /** What observe keeps of objects that it doesn't keep as a whole. */
 const keptOf: Partial<Record<KindName, (object: KubeObject) => KubeObject>> = {
   TlsSecret: tlsSecretOf,
+  IdentitySecret: identitySecretOf,
   ConfigMap: authorityConfigMapOf,
 };
 
@@ -93,9 +100,11 @@ function storesOf<K extends HomeKind>(
 
 /** The World of a file. */
 export function worldFrom(file: WorldFile): World {
+  const home = storesOf(homeKinds, file.home ?? []) as unknown as HomeObjects;
+  const settings = { ...testSettings, ...file.settings };
   return {
     homeId: file.homeId,
-    home: storesOf(homeKinds, file.home ?? []) as unknown as HomeObjects,
+    home,
     peers: (file.peers ?? [])
       .map(({ id, state = "Synced", problem, staleSince, objects = [], refused = [] }): Peer => ({
         id,
@@ -112,6 +121,8 @@ export function worldFrom(file: WorldFile): World {
     sending: new Map(Object.entries(file.sending ?? {})),
     overdue: new Set(file.overdue),
     answering: new Map(Object.entries(file.answering ?? {})),
-    settings: { ...testSettings, ...file.settings },
+    identity: clusterIdentity(home.IdentitySecret, file.homeId, settings),
+    controllerIdentity: controllerIdentityOf(home.IdentitySecret),
+    settings,
   };
 }

@@ -88,6 +88,7 @@ export function buildCase(file: CaseFile): Case {
     legacyEndpoints: false,
     poolReplicas: 1,
     dataPlane: { name: "envoy" },
+    trustDomain: "mc-wan.l7mp.io",
     ingress: { mode: "PodIP", addresses: [] },
   } as const;
   return {
@@ -100,6 +101,8 @@ export function buildCase(file: CaseFile): Case {
       sending: new Map(),
       overdue: new Set(),
       answering: new Map(),
+      identity: undefined,
+      controllerIdentity: undefined,
       settings,
     },
     desired: {
@@ -113,6 +116,9 @@ export function buildCase(file: CaseFile): Case {
       probes: [],
       draining: file.draining ?? [],
       sendsTo: {},
+      identities: [],
+      trust: [],
+      unaware: [],
     },
   };
 }

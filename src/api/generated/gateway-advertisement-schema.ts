@@ -46,12 +46,34 @@ export const schema: object = {
             "trustDomain": {
               "type": "string",
               "minLength": 1,
-              "maxLength": 255
+              "maxLength": 255,
+              "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
             },
             "bundle": {
               "type": "string",
               "minLength": 1,
               "maxLength": 16384
+            },
+            "trusted": {
+              "type": "array",
+              "maxItems": 1000,
+              "items": {
+                "type": "object",
+                "required": [
+                  "cluster",
+                  "fingerprint"
+                ],
+                "properties": {
+                  "cluster": {
+                    "type": "string",
+                    "maxLength": 63
+                  },
+                  "fingerprint": {
+                    "type": "string",
+                    "pattern": "^[0-9a-f]{64}$"
+                  }
+                }
+              }
             }
           }
         },

@@ -28,17 +28,36 @@ export interface GatewayAdvertisementSpec {
   readonly draining?: readonly DrainingPort[];
 }
 /**
- * By what the cluster's gateways are known. Public. Left out while the cluster has no authority.
+ * Only at the shared pool: who vouches for this cluster's gateways, as SPIFFE has it. Public certificates only.
  */
 export interface AdvertisedIdentity {
   /**
-   * The cluster's own SPIFFE trust domain, which begins with its id.
+   * The trust domain of the gateways, the cluster's id first.
    */
   readonly trustDomain: string;
   /**
-   * Certificates of its authorities in PEM: the current one, and the next while it is changed.
+   * The authorities' certificates in PEM, the one that signs first. While it is replaced there are two.
    */
   readonly bundle: string;
+  /**
+   * Whose authorities this cluster's gateways trust, so that a cluster which replaces its own knows when it can go on.
+   *
+   * @maxItems 1000
+   */
+  readonly trusted?: readonly TrustedBundle[];
+}
+/**
+ * The authorities of one other cluster.
+ */
+export interface TrustedBundle {
+  /**
+   * Its id.
+   */
+  readonly cluster: string;
+  /**
+   * SHA-256 of the bundle's text, in hex.
+   */
+  readonly fingerprint: string;
 }
 /**
  * One ready gateway.

@@ -32,6 +32,7 @@ interface ControllerFlags extends DataPlaneFlags {
   readonly legacyEndpoints: boolean;
   readonly poolReplicas: number;
   readonly leaderElect: boolean;
+  readonly trustDomain: string;
   readonly dataPlane: string;
   readonly ingressAddress: readonly string[];
   readonly portDrainLimit: number;
@@ -46,6 +47,12 @@ const port = numberOption({ min: 0, max: 65_535 });
 const yesOrNo = (text: string): boolean => {
   if (text !== "true" && text !== "false") throw new UsageError(`expected true or false, not ${text}`);
   return text === "true";
+};
+
+const trustDomain = (text: string): string => {
+  const isDomain = text.length <= 190 && text.split(".").every(isDnsLabel);
+  if (!isDomain) throw new UsageError(`expected a domain in lower case, such as mesh.example, not ${text}`);
+  return text;
 };
 
 /** Adds the command to the program. */
@@ -112,6 +119,12 @@ export function registerController(program: Command): void {
       numberOption({ min: 1, max: 86_400 }),
       600,
     )
+    .option(
+      "--trust-domain <name>",
+      "what the trust domains of all clusters end in; each cluster's begins with its id",
+      trustDomain,
+      "mc-wan.l7mp.io",
+    )
     .option("--leader-elect <boolean>", "write only while holding the Lease", yesOrNo, true)
     .action(async (flags: ControllerFlags) => {
       await controller(flags);
@@ -163,6 +176,7 @@ async function start(flags: ControllerFlags, settings: Settings, log: Log): Prom
     home: new drivers.KubeClient(access),
     connectPeer: connectPeerWith(drivers),
     probeGateway: drivers.probeTcp,
+    certificateMaker: drivers.certificateMaker,
     dataPlane,
     log,
     metrics,
@@ -211,6 +225,7 @@ function settingsOf(flags: ControllerFlags): Settings {
     legacyEndpoints: flags.legacyEndpoints,
     poolReplicas: flags.poolReplicas,
     dataPlane: dataPlaneNamed(flags.dataPlane).settings(flags),
+    trustDomain: flags.trustDomain,
     ingress: ingressOf(flags),
   };
 }
@@ -237,14 +252,15 @@ type Drivers = Awaited<ReturnType<typeof loadDrivers>>;
 
 /** Loaded only here: client-node and gRPC take their time and memory. */
 async function loadDrivers() {
-  const [access, client, { prometheusMetrics }, timing, net] = await Promise.all([
+  const [access, client, { prometheusMetrics }, timing, net, certificates] = await Promise.all([
     import("../../drivers/kube/kubeconfig.ts"),
     import("../../drivers/kube/kube-client.ts"),
     import("../../drivers/metrics/prometheus-metrics.ts"),
     import("../../drivers/timing/real-timing.ts"),
     import("../../drivers/net/tcp-probe.ts"),
+    import("../../drivers/x509/certificate-maker.ts"),
   ]);
-  return { ...access, ...client, prometheusMetrics, ...timing, ...net };
+  return { ...access, ...client, prometheusMetrics, ...timing, ...net, ...certificates };
 }
 
 function connectPeerWith({ peerAccess, KubeClient }: Drivers): ConnectPeer {
