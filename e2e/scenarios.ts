@@ -3,6 +3,7 @@ import type { Scenario } from "./claim.ts";
 import { badInput } from "./scenarios/bad-input.ts";
 import { changes } from "./scenarios/changes.ts";
 import { leastPrivilege } from "./scenarios/least-privilege.ts";
+import { mcs } from "./scenarios/mcs.ts";
 import { objects } from "./scenarios/objects.ts";
 import { payment } from "./scenarios/payment.ts";
 import { servicePolicies } from "./scenarios/service-policies.ts";
@@ -14,6 +15,7 @@ export const scenarios: readonly Scenario[] = [
   changes,
   objects,
   badInput,
+  mcs,
   leastPrivilege,
   uninstall,
 ];

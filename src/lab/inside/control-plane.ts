@@ -242,23 +242,32 @@ function kubeProxyConfiguration(plan: ClusterPlan, kubeconfigFile: string): unkn
   };
 }
 
-function corefile(plan: ClusterPlan, kubeconfigFile: string): string {
-  return `.:53 {
-    bind ${plan.addresses.dns}
+/**
+ * Names of the cluster set have a server of their own: one without ready endpoints is not there (KEP-1645), which must not come to
+ * hold for the cluster's own Services. Denials are not kept: what has just come is found.
+ */
+function corefile({ addresses }: ClusterPlan, kubeconfigFile: string): string {
+  const server = (zones: string, kubernetes: readonly string[]): string => `${zones} {
+    bind ${addresses.dns}
     errors
-    kubernetes cluster.local clusterset.local in-addr.arpa {
-        kubeconfig ${kubeconfigFile}
-        multicluster clusterset.local
-        pods insecure
-        ttl 5
-    }
-    cache {
+${kubernetes.map((line) => `    ${line}\n`).join("")}    cache {
         success 9984 5
         disable denial
     }
     loadbalance
 }
 `;
+  const common = [`    kubeconfig ${kubeconfigFile}`, "    ttl 5"];
+  return [
+    server("clusterset.local:53", [
+      "kubernetes clusterset.local {",
+      ...common,
+      "    multicluster clusterset.local",
+      "    ignore empty_service",
+      "}",
+    ]),
+    server(".:53", ["kubernetes cluster.local in-addr.arpa {", ...common, "    pods insecure", "}"]),
+  ].join("");
 }
 
 async function writeAll(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
