@@ -166,3 +166,5 @@ export const servicePool = (service: { readonly namespace: string; readonly name
 /** The name that backends see, and by which an ingress gateway tells services apart: `<svc>.<ns>.svc.cluster.local`. */
 export const clusterHostname = (service: { readonly namespace: string; readonly name: string }): string =>
   `${service.name}.${service.namespace}.svc.${clusterDomain}`;
+/** Never the name of an Envoy cluster (ours hold a slash): what leads there is closed. */
+export const closedCluster = "closed";

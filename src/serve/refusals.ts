@@ -5,14 +5,13 @@
  *     refused virtual host ───────────────────┐
  *     refused cluster, endpoints ─ named by ──┴─→ HTTPRoute, GRPCRoute
  */
-import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { Route, VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
-import { ClusterConfigSchema } from "../envoy/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts";
 import type { FleetName } from "../model/desired.ts";
 import type { FleetConfig, RefusedRoute } from "../model/envoy-config.ts";
 import { routeOfEnvoyRoute } from "../model/names.ts";
 import { xdsType } from "../model/xds-types.ts";
+import { clustersOfRoute, partsOf } from "./named-clusters.ts";
+import { openTable } from "./stream-state.ts";
 import type { StreamState } from "./stream-state.ts";
 
 /** What the streams of one fleet refuse, each route once. */
@@ -31,9 +30,9 @@ export function refusedRoutes(
       found.set(id, { fleet, ...object, reason });
     }
   };
-  for (const { snapshot, sifts } of streams) {
-    for (const [table, sift] of sifts) {
-      const whole = snapshot?.[xdsType.routeConfiguration].get(table);
+  for (const state of streams) {
+    for (const [table, sift] of state.sifts) {
+      const whole = openTable(state, table);
       if (whole === undefined) continue;
       for (const { host, reason } of sift.refusals(whole)) add(host.source, reason, () => true);
     }
@@ -43,7 +42,7 @@ export function refusedRoutes(
   for (const { virtualHosts } of config.routes.values()) {
     for (const host of virtualHosts) {
       for (const [name, reason] of clusters)
-        add(host, `${name}: ${reason}`, (route) => clustersOf(route).includes(name));
+        add(host, `${name}: ${reason}`, (route) => clustersOfRoute(route).includes(name));
     }
   }
   return [...found.values()];
@@ -65,18 +64,4 @@ function refusedClusters(config: FleetConfig, streams: readonly StreamState[]): 
     if (reason !== undefined && !refused.has(name)) refused.set(name, reason);
   }
   return refused;
-}
-
-/** Clusters of which an aggregate is made. */
-function partsOf({ clusterDiscoveryType: { case: kind, value } }: Cluster): readonly string[] {
-  if (kind !== "clusterType" || value.typedConfig === undefined) return [];
-  return anyUnpack(value.typedConfig, ClusterConfigSchema)?.clusters ?? [];
-}
-
-function clustersOf({ action }: Route): readonly string[] {
-  if (action.case !== "route") return [];
-  const { clusterSpecifier } = action.value;
-  if (clusterSpecifier.case === "cluster") return [clusterSpecifier.value];
-  if (clusterSpecifier.case !== "weightedClusters") return [];
-  return clusterSpecifier.value.clusters.map(({ name }) => name);
 }

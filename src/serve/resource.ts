@@ -19,7 +19,8 @@ import type { RouteTable } from "../model/envoy-config.ts";
 import type { Redacted } from "../model/redacted.ts";
 import { xdsType } from "../model/xds-types.ts";
 import type { XdsTypeUrl } from "../model/xds-types.ts";
-import { tableContent, tableParts } from "./route-table-parts.ts";
+import { clustersOfListener, partsOf } from "./named-clusters.ts";
+import { tableContent, tableParts, tableWithout } from "./route-table-parts.ts";
 import type { TableParts } from "./route-table-parts.ts";
 import { lengthDelimited } from "./wire.ts";
 
@@ -34,8 +35,12 @@ export interface Resource {
   readonly needs?: readonly string[];
   /** Of a cluster: names of the secrets without which it is not in force. */
   readonly secrets?: readonly string[];
+  /** Names of the clusters to which it leads: of a route table, of a listener past its routes, of an aggregate. */
+  readonly clusters?: ReadonlySet<string>;
   /** Of a route table: what it is made of. */
   readonly table?: TableParts;
+  /** Of a route table: the same, closed where it leads to these clusters. */
+  readonly without?: (missing: ReadonlySet<string>) => Resource;
 }
 
 /** The types that Envoys are served. */
@@ -54,10 +59,12 @@ export function clusterResource(
     const isEds = discovery.case === "type" && discovery.value === Cluster_DiscoveryType.EDS;
     const serviceName = edsClusterConfig?.serviceName ?? "";
     const resource = encode(xdsType.cluster, name, canonicalBytes(ClusterSchema, cluster));
+    const parts = partsOf(cluster);
     return {
       ...resource,
       ...(isEds && { needs: [serviceName === "" ? name : serviceName] }),
       ...(secrets && { secrets }),
+      ...(parts.length > 0 && { clusters: new Set(parts) }),
     };
   });
 }
@@ -77,7 +84,8 @@ export function listenerResource(
 ): Resource {
   return remembered(listener, () => {
     const resource = encode(xdsType.listener, name, canonicalBytes(ListenerSchema, listener));
-    return tables === undefined ? resource : { ...resource, needs: tables };
+    const clusters = new Set(clustersOfListener(listener));
+    return { ...resource, clusters, ...(tables && { needs: tables }) };
   });
 }
 
@@ -89,7 +97,12 @@ export function routeResourceOf(name: string, table: RouteTable): Resource {
 /** A route table of these parts. The version ends with `note`, which says what was done to the parts. */
 export function tableResource(name: string, table: TableParts, note: string): Resource {
   const content = tableContent(table);
-  return { ...framed(xdsType.routeConfiguration, name, { content, version: hashOf(content) + note }), table };
+  return {
+    ...framed(xdsType.routeConfiguration, name, { content, version: hashOf(content) + note }),
+    clusters: new Set(table.hosts.flatMap(({ clusters }) => clusters)),
+    table,
+    without: (missing) => tableResource(name, tableWithout(table, missing), note),
+  };
 }
 
 /** A certificate with its key, or authorities. */

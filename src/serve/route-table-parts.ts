@@ -9,6 +9,7 @@ import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_componen
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { canonicalBytes } from "../model/canonical-bytes.ts";
 import type { RouteTable } from "../model/envoy-config.ts";
+import { clustersOfHost, hostWithout } from "./named-clusters.ts";
 import { lengthDelimited } from "./wire.ts";
 
 /** A virtual host, encoded. */
@@ -16,6 +17,8 @@ export interface HostPart {
   /** 12 hex characters of the SHA-256 of the content. */
   readonly id: string;
   readonly domains: readonly string[];
+  /** Names of the clusters to which it leads. */
+  readonly clusters: readonly string[];
   /** The field of a RouteConfiguration: tag, length, content. */
   readonly bytes: Uint8Array;
   /** What the part was made of. */
@@ -57,6 +60,23 @@ export function closedPart({ source }: HostPart): HostPart {
   return part;
 }
 
+/** The same table, closed where it leads to these clusters. */
+export function tableWithout({ head, hosts }: TableParts, missing: ReadonlySet<string>): TableParts {
+  return { head, hosts: hosts.map((host) => partWithout(host, missing)) };
+}
+
+function partWithout(host: HostPart, missing: ReadonlySet<string>): HostPart {
+  const closed = host.clusters.filter((name) => missing.has(name)).join("\n");
+  if (closed === "") return host;
+  let made = partsWithout.get(host.source);
+  if (made?.closed !== closed) {
+    made = { closed, part: hostPart(hostWithout(host.source, missing)) };
+    partsWithout.set(host.source, made);
+  }
+  return made.part;
+}
+
+const partsWithout = new WeakMap<VirtualHost, { readonly closed: string; readonly part: HostPart }>();
 const parts = new WeakMap<VirtualHost, HostPart>();
 const closedParts = new WeakMap<VirtualHost, HostPart>();
 
@@ -65,7 +85,8 @@ function hostPart(source: VirtualHost): HostPart {
   if (part === undefined) {
     const content = canonicalBytes(VirtualHostSchema, source);
     const id = createHash("sha256").update(content).digest("hex").slice(0, 12);
-    part = { id, domains: source.domains, bytes: lengthDelimited(2, content), source };
+    const clusters = clustersOfHost(source);
+    part = { id, domains: source.domains, clusters, bytes: lengthDelimited(2, content), source };
     parts.set(source, part);
   }
   return part;

@@ -2,12 +2,12 @@
 import { xdsType } from "../model/xds-types.ts";
 import type { Resource } from "./resource.ts";
 import type { SnapshotType } from "./snapshot.ts";
-import { forget, hasChanges, neededType, wantedResource } from "./stream-state.ts";
+import { forget, hasChanges, wantedResource } from "./stream-state.ts";
 import type { Mark, StreamResponse, StreamState, TypeState } from "./stream-state.ts";
 
 interface FlushOptions {
   /** Whether what the client holds and should no longer hold may be removed now. */
-  readonly mayRemove: (mark: Mark) => boolean;
+  readonly mayRemove: (name: string, mark: Mark) => boolean;
   /** For names that become due by this response. */
   readonly mark: Mark;
 }
@@ -31,8 +31,16 @@ export function responseOf(
   const response: StreamResponse = { type, nonce: String(state.nextNonce), resources, removed };
   state.nextNonce += 1;
   known.inFlight = { response, number: trial === undefined ? state.snapshot?.number : undefined };
-  for (const resource of resources) known.sent.set(resource.name, resource.version);
+  for (const resource of resources) {
+    known.sent.set(resource.name, resource.version);
+    state.holdings.sent(type, resource);
+  }
   for (const name of removed) {
+    if (type === xdsType.cluster) {
+      const endpoints = state.types[xdsType.clusterLoadAssignment];
+      if (!endpoints.names.has(name)) endpoints.owed.delete(name);
+      state.holdings.removing(name);
+    }
     if (known.names.has(name)) known.sent.set(name, "");
     else known.sent.delete(name);
   }
@@ -72,10 +80,11 @@ function changes(
     if (resource === undefined) {
       const isHeld = held !== undefined && held !== "";
       // What was asked for and does not exist is answered at once (X11); what is held waits (X2).
-      if (isHeld && !mayRemove(mark)) continue;
+      if (isHeld && !mayRemove(name, mark)) continue;
       if (isHeld || isOwed) removed.push(name);
     } else if (held === resource.version || known.refused.get(name)?.version === resource.version) {
       known.unready.delete(name);
+      if (known.accepted.get(name) === resource.version) state.holdings.accepted(type, resource);
     } else {
       resources.push(resource);
     }
@@ -87,26 +96,25 @@ function changes(
 
 /**
  * A cluster that is new or changes warms until it has its endpoints, even if those did not change (X3): they are sent
- * again. A listener that is new warms until it has its routes.
+ * again. A listener that is new warms until it has its routes: they are sent when it asks, even if it has had them before.
  */
-function awaitNeeded(state: StreamState, response: StreamResponse, mark: Mark): void {
-  const needed = neededType(response.type);
-  if (needed === undefined) return;
-  for (const { needs = [], secrets = [] } of response.resources) {
-    for (const need of needs)
-      awaitOne(state.types[needed], need, { isCluster: response.type === xdsType.cluster, mark });
+function awaitNeeded(state: StreamState, { type, resources }: StreamResponse, mark: Mark): void {
+  const [endpoints, secrets] = [state.types[xdsType.clusterLoadAssignment], state.types[xdsType.secret]];
+  const tables = state.types[xdsType.routeConfiguration];
+  for (const { needs = [], secrets: ownSecrets = [] } of resources) {
+    if (type === xdsType.listener)
+      for (const table of needs) if (!tables.names.has(table)) tables.owed.add(table);
+    if (type !== xdsType.cluster) continue;
+    for (const need of needs) {
+      if (endpoints.names.has(need)) forget(endpoints, need, mark);
+      endpoints.unready.add(need);
+      endpoints.owed.add(need);
+    }
     // What Envoy holds of secrets, its clusters share: it asks only for those that it has not.
-    for (const secret of secrets) awaitOne(state.types[xdsType.secret], secret, { isCluster: false, mark });
+    for (const secret of ownSecrets) {
+      if (secrets.names.has(secret)) continue;
+      secrets.unready.add(secret);
+      secrets.owed.add(secret);
+    }
   }
-}
-
-function awaitOne(
-  known: TypeState,
-  name: string,
-  { isCluster, mark }: { readonly isCluster: boolean; readonly mark: Mark },
-): void {
-  const isAskedFor = known.names.has(name);
-  if (isAskedFor && isCluster) forget(known, name, mark);
-  if (!isAskedFor || isCluster) known.unready.add(name);
-  if (!isAskedFor) known.owed.add(name);
 }

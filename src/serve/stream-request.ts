@@ -3,7 +3,8 @@
  */
 import { xdsType } from "../model/xds-types.ts";
 import type { Resource } from "./resource.ts";
-import { awaitHeld, forget, neededType, siftOf, wantedResource } from "./stream-state.ts";
+import type { SnapshotType } from "./snapshot.ts";
+import { awaitHeld, forget, siftOf, wantedResource } from "./stream-state.ts";
 import type { Mark, StreamRequest, StreamResponse, StreamState, TypeState } from "./stream-state.ts";
 import { TableSift } from "./table-sift.ts";
 
@@ -17,11 +18,10 @@ const unknownVersion = "?";
 export function takeRequest(state: StreamState, request: StreamRequest, nowMs: number): void {
   const known = state.types[request.type];
   const mark: Mark = { number: state.snapshot?.number ?? 0, sinceMs: nowMs };
-  if (known.isOpen) takeSubscriptions(known, request, mark);
+  if (known.isOpen) takeSubscriptions(state, request, mark);
   else open(state, request, mark);
   if (request.type === xdsType.routeConfiguration) noteTables(state, request);
-  const isShared = request.type === xdsType.secret || request.type === xdsType.routeConfiguration;
-  if (isShared && request.unsubscribe.length > 0) awaitGivenUp(state, request);
+  if (request.type === xdsType.secret && request.unsubscribe.length > 0) awaitGivenUp(state, request);
   const { inFlight } = known;
   // The subscription is honoured even where the nonce is stale; the answer counts only for the response in flight (X7).
   if (inFlight?.response.nonce !== request.nonce) return;
@@ -43,6 +43,7 @@ function open(state: StreamState, request: StreamRequest, mark: Mark): void {
   for (const [name, version] of initialVersions) {
     if (!known.isWildcard && !known.names.has(name)) continue;
     known.accepted.set(name, version);
+    state.holdings.claimed(type, name);
     known.dirty.set(name, mark);
     // Endpoints of a cluster that was sent on this stream are owed, even if the client has had them before (X3).
     if (!known.owed.has(name)) known.sent.set(name, version);
@@ -52,16 +53,21 @@ function open(state: StreamState, request: StreamRequest, mark: Mark): void {
     if (!initialVersions.has(name)) known.owed.add(name);
   }
   if (known.isWildcard) for (const name of state.snapshot?.[type].keys() ?? []) known.dirty.set(name, mark);
-  awaitHeld(state, type);
+  state.holdings.told(type);
+  if (type === xdsType.cluster) awaitHeld(state);
 }
 
-function takeSubscriptions(known: TypeState, request: StreamRequest, mark: Mark): void {
+function takeSubscriptions(state: StreamState, request: StreamRequest, mark: Mark): void {
+  const known = state.types[request.type];
+  const drop = (name: string): void => {
+    dropName(state, request.type, name);
+  };
   for (const name of request.unsubscribe) {
-    if (name === "*") dropWildcard(known);
+    if (name === "*") dropWildcard(known, drop);
     // A name that the wildcard still covers must be answered (X8); another is forgotten; one never asked for is ignored.
     else if (known.names.delete(name)) {
       if (known.isWildcard) forget(known, name, mark);
-      else drop(known, name);
+      else drop(name);
     }
   }
   for (const name of request.subscribe) {
@@ -73,13 +79,14 @@ function takeSubscriptions(known: TypeState, request: StreamRequest, mark: Mark)
   }
 }
 
-function dropWildcard(known: TypeState): void {
+function dropWildcard(known: TypeState, drop: (name: string) => void): void {
   known.isWildcard = false;
-  for (const name of [...known.sent.keys(), ...known.dirty.keys()])
-    if (!known.names.has(name)) drop(known, name);
+  for (const name of [...known.sent.keys(), ...known.dirty.keys()]) if (!known.names.has(name)) drop(name);
 }
 
-function drop(known: TypeState, name: string): void {
+function dropName({ types, holdings }: StreamState, type: SnapshotType, name: string): void {
+  const known = types[type];
+  holdings.dropped(type, name);
   known.sent.delete(name);
   known.accepted.delete(name);
   known.refused.delete(name);
@@ -94,11 +101,12 @@ function accept(state: StreamState, response: StreamResponse): void {
     // Not if it was given up or asked for anew while the response was on its way.
     if (known.sent.get(name) !== version) continue;
     if (resource.table !== undefined) tableAccepted(state, resource);
+    state.holdings.accepted(response.type, resource);
     known.accepted.set(name, version);
     known.refused.delete(name);
     known.unready.delete(name);
   }
-  forgetRemoved(known, response);
+  forgetRemoved(state, response);
 }
 
 /**
@@ -107,7 +115,7 @@ function accept(state: StreamState, response: StreamResponse): void {
  */
 function refuse(state: StreamState, response: StreamResponse, reason: string): void {
   const known = state.types[response.type];
-  forgetRemoved(known, response);
+  forgetRemoved(state, response);
   // Not what was given up or asked for anew while the response was on its way.
   const suspects = response.resources.filter(({ name, version }) => known.sent.get(name) === version);
   const [first] = suspects;
@@ -120,6 +128,7 @@ function refuse(state: StreamState, response: StreamResponse, reason: string): v
     known.trials.unshift(names.slice(0, middle), names.slice(middle));
     return;
   }
+  state.holdings.refused(response.type, first);
   const said = shortened(reason);
   const sift = first.table === undefined ? undefined : siftOf(state, first.name);
   if (sift?.refused(first, said) === true) {
@@ -128,19 +137,15 @@ function refuse(state: StreamState, response: StreamResponse, reason: string): v
   }
   known.refused.set(first.name, { version: first.version, reason: said });
   known.unready.delete(first.name);
-  const needed = neededType(response.type);
-  if (needed !== undefined) for (const need of first.needs ?? []) state.types[needed].unready.delete(need);
+  if (response.type === xdsType.cluster)
+    for (const need of first.needs ?? []) state.types[xdsType.clusterLoadAssignment].unready.delete(need);
   for (const secret of first.secrets ?? []) state.types[xdsType.secret].unready.delete(secret);
 }
 
 /** What the client gave up while something new that needs it was on its way will be asked for again. */
-function awaitGivenUp({ snapshot, types }: StreamState, { type, unsubscribe }: StreamRequest): void {
-  const { names, unready } = types[type];
-  const needed =
-    type === xdsType.secret
-      ? snapshot?.[xdsType.cluster].values().flatMap(({ secrets }) => secrets ?? [])
-      : snapshot?.[xdsType.listener].values().flatMap(({ needs }) => needs ?? []);
-  const stillNeeded = new Set(needed);
+function awaitGivenUp({ snapshot, types }: StreamState, { unsubscribe }: StreamRequest): void {
+  const { names, unready } = types[xdsType.secret];
+  const stillNeeded = new Set(snapshot?.[xdsType.cluster].values().flatMap(({ secrets }) => secrets ?? []));
   for (const name of unsubscribe) if (stillNeeded.has(name) && !names.has(name)) unready.add(name);
 }
 
@@ -182,12 +187,16 @@ function tryNext(state: StreamState, name: string, sift: TableSift): void {
   }
 }
 
-function forgetRemoved(known: TypeState, response: StreamResponse): void {
+function forgetRemoved({ types, holdings }: StreamState, response: StreamResponse): void {
+  const known = types[response.type];
   for (const name of response.removed) {
     if (known.sent.has(name) && known.sent.get(name) !== "") continue;
+    // What needs it was sent while this was on its way.
+    if (known.owed.has(name)) continue;
     known.unready.delete(name);
     // Envoy goes on with routes as long as a listener of its wants them.
     if (response.type === xdsType.routeConfiguration && known.names.has(name)) continue;
+    holdings.dropped(response.type, name);
     known.accepted.delete(name);
     known.refused.delete(name);
   }

@@ -12,7 +12,7 @@ import { isWorthAnswering, responseOf } from "./stream-flush.ts";
 import { addOrder } from "./snapshot.ts";
 import type { SnapshotType } from "./snapshot.ts";
 import { awaitHeld, hasChanges, wantedResource } from "./stream-state.ts";
-import type { Mark, StreamResponse, StreamState, TypeState } from "./stream-state.ts";
+import type { Mark, StreamResponse, StreamState } from "./stream-state.ts";
 
 /** How long routes wait for clusters and endpoints that an Envoy does not acknowledge, and removals for routes. */
 export const gateTimeoutMs = 5_000;
@@ -35,9 +35,9 @@ export function respond(state: StreamState, nowMs: number): StreamResponse[] {
   }
 }
 
-/** What removals wait for. */
+/** What removals, and routes that are closed, wait for. */
 function progress(state: StreamState): string {
-  return `${answeredNumber(state)} ${state.types[routeConfiguration].unready.size}`;
+  return `${answeredNumber(state)} ${state.holdings.revision}`;
 }
 
 /** Whether time alone can make this stream go on: it has to be given ticks. */
@@ -47,47 +47,63 @@ export function isWaiting(state: StreamState): boolean {
 
 function flush(state: StreamState, nowMs: number): StreamResponse[] {
   noteAnswered(state);
+  noteUsable(state);
   const responses: StreamResponse[] = [];
   const { types } = state;
-  const answered = answeredNumber(state);
-  const isOverdue = ({ sinceMs }: Mark): boolean => nowMs - sinceMs >= gateTimeoutMs;
-  // Every listener is in force with the routes that no longer name what goes (X2).
-  const areRoutesInForce = types[listener].isOpen && types[routeConfiguration].unready.size === 0;
-  const areRoutesGone = (mark: Mark): boolean =>
-    !areOldRoutesInForce(state) && ((areRoutesInForce && mark.number <= answered) || isOverdue(mark));
-  const send = (type: Parameters<typeof responseOf>[1], mayRemove: (mark: Mark) => boolean): void => {
+  const isWanted = (name: string): boolean => wantedResource(state, cluster, name) !== undefined;
+  let mayName: ((name: string) => boolean) | undefined;
+  const mayRemoveCluster = (name: string): boolean => {
+    mayName ??= state.holdings.namedClusters(isWanted);
+    return !mayName(name);
+  };
+  const send = (type: SnapshotType, mayRemove: (name: string, mark: Mark) => boolean): void => {
     if (!isWorthAnswering(types[type])) return;
     const response = responseOf(state, type, { mayRemove, mark: { number: 0, sinceMs: nowMs } });
     if (response !== undefined) responses.push(response);
   };
   send(secret, () => false);
-  send(cluster, areRoutesGone);
+  send(cluster, mayRemoveCluster);
   // Envoy gives up the endpoints of a removed cluster by itself, with its answer to the removal.
-  send(clusterLoadAssignment, (mark) => types[cluster].inFlight === undefined && areRoutesGone(mark));
+  const isGoing = (name: string): boolean => types[cluster].sent.has(name) && !isWanted(name);
+  send(clusterLoadAssignment, (name) => types[cluster].inFlight === undefined && !isGoing(name));
   if (isGateOpen(state, nowMs)) {
+    closeTables(state, nowMs);
     send(listener, () => true);
     send(
       routeConfiguration,
-      (mark) =>
-        (types[listener].inFlight === undefined && mark.number <= types[listener].answered) ||
-        isOverdue(mark),
+      (_name, { number, sinceMs }) =>
+        (types[listener].inFlight === undefined && number <= types[listener].answered) ||
+        nowMs - sinceMs >= gateTimeoutMs,
     );
   }
   return responses;
 }
 
-/** Whether the client goes on with listeners or routes that the snapshot no longer holds. */
-function areOldRoutesInForce({ types, sifts }: StreamState): boolean {
-  return (
-    hasRefusedChange(types[listener]) ||
-    hasRefusedChange(types[routeConfiguration]) ||
-    sifts.values().some(({ isSearching }) => isSearching)
+/** Clusters whose endpoints and secrets have been answered are in force. */
+function noteUsable({ types, holdings }: StreamState): void {
+  const [endpoints, secrets] = [types[clusterLoadAssignment].unready, types[secret].unready];
+  holdings.warm(
+    ({ needs = [], secrets: own = [] }) =>
+      needs.some((name) => endpoints.has(name)) || own.some((name) => secrets.has(name)),
   );
 }
 
-/** Whether the client goes on with the last good version of something, which may name what is to be removed (X5). */
-function hasRefusedChange({ refused, accepted }: TypeState): boolean {
-  return refused.keys().some((name) => accepted.has(name));
+/** Closes tables where they lead to clusters that the client refuses or lacks (X1), and opens them when it has these. */
+function closeTables(state: StreamState, nowMs: number): void {
+  const { snapshot, closed, holdings, types } = state;
+  const { dirty, trials } = types[routeConfiguration];
+  for (const name of new Set([...dirty.keys(), ...trials.flat(), ...closed.keys()])) {
+    const whole = snapshot?.[routeConfiguration].get(name);
+    const missing = new Set([...(whole?.clusters ?? [])].filter((each) => !holdings.canUse(each)));
+    const text = [...missing].sort().join("\n");
+    const before = closed.get(name);
+    if (before?.whole === whole && before?.missing === text) continue;
+    if (whole?.without === undefined || missing.size === 0) {
+      if (!closed.delete(name) || whole === undefined) continue;
+    } else closed.set(name, { whole, missing: text, resource: whole.without(missing) });
+    if (types[routeConfiguration].names.has(name))
+      dirty.set(name, dirty.get(name) ?? { number: snapshot?.number ?? 0, sinceMs: nowMs });
+  }
 }
 
 /** Whether routes may name what the clusters of the snapshot offer (X1); notes since when they may not. */
@@ -107,8 +123,8 @@ function isGateOpen(state: StreamState, nowMs: number): boolean {
   if (!areRoutesWaiting(state)) return false;
   state.routesWaitSinceMs ??= nowMs;
   if (nowMs - state.routesWaitSinceMs < gateTimeoutMs) return false;
-  unready.clear();
-  unreadySecrets.clear();
+  const doGiveWay = [unready.giveWay(), unreadySecrets.giveWay()];
+  if (doGiveWay.includes(false)) return false;
   state.routesWaitSinceMs = undefined;
   return true;
 }
@@ -152,14 +168,16 @@ function adopt(state: StreamState, nowMs: number): void {
   const previous = state.snapshot;
   state.snapshot = state.newest;
   const mark: Mark = { number: state.snapshot?.number ?? 0, sinceMs: nowMs };
-  if (stopAwaiting(state) || areOldRoutesInForce(state)) postponeRemovals(state, mark);
+  stopAwaiting(state);
   for (const type of addOrder) {
     const known = state.types[type];
     for (const name of state.pending[type]) {
       const version = wantedResource(state, type, name)?.version;
       if (version === undefined) known.unready.delete(name);
       if (version === undefined && type === routeConfiguration) state.sifts.delete(name);
-      if (version === undefined && !known.names.has(name)) known.owed.delete(name);
+      // A cluster that the client was sent warms, even if it is there again before the client asks for its endpoints.
+      const isWarming = type === clusterLoadAssignment && state.types[cluster].sent.has(name);
+      if (version === undefined && !known.names.has(name) && !isWarming) known.owed.delete(name);
       if (!known.isOpen || (!known.isWildcard && !known.names.has(name))) continue;
       known.dirty.set(name, mark);
       // A route may be on its way to a cluster that had no endpoints so far.
@@ -167,46 +185,14 @@ function adopt(state: StreamState, nowMs: number): void {
         known.unready.add(name);
     }
     state.pending[type].clear();
-    if (previous === undefined) awaitHeld(state, type);
   }
+  if (previous === undefined) awaitHeld(state);
 }
 
-/**
- * No table is awaited for a listener that is gone, or has another one, before its Envoy asked for it; no secret for a
- * cluster. Tells whether there was such a table: until the newer listeners are acknowledged, its Envoy may go on with what
- * was there before.
- */
-function stopAwaiting(state: StreamState): boolean {
-  const { unready } = state.types[routeConfiguration];
-  const before = unready.size;
-  const { snapshot, pending } = state;
-  if (pending[listener].size > 0) {
-    keepNeeded(state, routeConfiguration, () =>
-      snapshot?.[listener].values().flatMap(({ needs }) => needs ?? []),
-    );
-  }
-  if (pending[cluster].size > 0) {
-    keepNeeded(state, secret, () => snapshot?.[cluster].values().flatMap(({ secrets }) => secrets ?? []));
-  }
-  return unready.size < before;
-}
-
-/** What is to be removed waits for the answer to this snapshot, as if it had gone with it (X2). */
-function postponeRemovals(state: StreamState, { number }: Mark): void {
-  for (const type of [cluster, clusterLoadAssignment] as const) {
-    const { dirty } = state.types[type];
-    for (const [name, { sinceMs }] of dirty)
-      if (wantedResource(state, type, name) === undefined) dirty.set(name, { number, sinceMs });
-  }
-}
-
-function keepNeeded(
-  state: StreamState,
-  type: SnapshotType,
-  needed: () => Iterable<string> | undefined,
-): void {
-  const { unready } = state.types[type];
-  if (unready.size === 0) return;
-  const names = new Set(needed());
+/** No secret is awaited for a cluster that is gone, or has another one, before its Envoy asked for it. */
+function stopAwaiting({ types, snapshot, pending }: StreamState): void {
+  const { unready } = types[secret];
+  if (pending[cluster].size === 0 || [...unready].length === 0) return;
+  const names = new Set(snapshot?.[cluster].values().flatMap(({ secrets }) => secrets ?? []));
   for (const name of unready) if (!names.has(name)) unready.delete(name);
 }

@@ -5,6 +5,8 @@
  * than names and versions, one unanswered response per type, and the snapshots that its fleet holds anyway.
  */
 import { xdsType } from "../model/xds-types.ts";
+import { Awaited } from "./awaited.ts";
+import { Holdings } from "./holdings.ts";
 import type { Resource } from "./resource.ts";
 import { promptTypes } from "./snapshot.ts";
 import type { Snapshot, SnapshotType } from "./snapshot.ts";
@@ -70,12 +72,20 @@ export interface TypeState {
   inFlight: InFlight | undefined;
   /** Names of a refused response in ever smaller groups, to be tried again until the bad one is alone. */
   readonly trials: string[][];
-  /** Names without which something is not in force: a new cluster's endpoints and secrets, a new listener's routes. */
-  readonly unready: Set<string>;
+  /** Names without which a new cluster is not in force: of its endpoints and secrets. */
+  readonly unready: Awaited;
   /** Number of the snapshot up to which the client has answered every change. */
   answered: number;
   /** A client that starts waits for a first answer even if there is nothing for it. */
   mustAnswer: boolean;
+}
+
+/** A route table that is closed in part. */
+export interface ClosedTable {
+  readonly whole: Resource;
+  /** The missing clusters. */
+  readonly missing: string;
+  readonly resource: Resource;
 }
 
 /** One stream. */
@@ -87,6 +97,9 @@ export interface StreamState {
   /** Names in which `newest` differs from `snapshot`, by type. */
   readonly pending: Readonly<Record<SnapshotType, Set<string>>>;
   readonly types: Readonly<Record<SnapshotType, TypeState>>;
+  readonly holdings: Holdings;
+  /** Route tables that lead to clusters which the client can't use: in place of these, the same closed there. */
+  readonly closed: Map<string, ClosedTable>;
   /** By route table that the client asked for: which of its virtual hosts it takes. */
   readonly sifts: Map<string, TableSift>;
   /** Ids of virtual hosts that some Envoy of the fleet has accepted; shared by its streams. */
@@ -103,6 +116,8 @@ export function newStream(snapshot: Snapshot | undefined, proven = new Set<strin
     newest: snapshot,
     pending: byType(() => new Set<string>()),
     types: byType(newType),
+    holdings: new Holdings(),
+    closed: new Map(),
     sifts: new Map(),
     proven,
     nextNonce: 1,
@@ -115,8 +130,16 @@ export function wantedResource(state: StreamState, type: SnapshotType, name: str
   const resource = state.snapshot?.[type].get(name);
   // A new cluster's endpoints may be gone from the newest snapshot again; the one we work on still needs them.
   if (isPrompt(type)) return state.newest?.[type].get(name) ?? resource;
-  if (type !== xdsType.routeConfiguration || resource === undefined) return resource;
-  return state.sifts.get(name)?.wanted(resource) ?? resource;
+  if (type !== xdsType.routeConfiguration) return resource;
+  const open = openTable(state, name);
+  return open === undefined ? undefined : (state.sifts.get(name)?.wanted(open) ?? open);
+}
+
+/** The snapshot's route table, closed where it leads to what the client can't use. */
+export function openTable({ snapshot, closed }: StreamState, name: string): Resource | undefined {
+  const whole = snapshot?.[xdsType.routeConfiguration].get(name);
+  const made = closed.get(name);
+  return made !== undefined && made.whole === whole ? made.resource : whole;
 }
 
 /** What is known of the client's share of a route table. */
@@ -132,28 +155,24 @@ export function siftOf(state: StreamState, name: string): TableSift {
 /** Whether resources of the type come from the newest snapshot at once. */
 const isPrompt = (type: SnapshotType): boolean => (promptTypes as readonly string[]).includes(type);
 
-/** The type whose resources bring a resource of this type into force. */
-export function neededType(type: SnapshotType): SnapshotType | undefined {
-  if (type === xdsType.cluster) return xdsType.clusterLoadAssignment;
-  if (type === xdsType.listener) return xdsType.routeConfiguration;
-  return undefined;
-}
-
 /** Whether any change still has to be sent or tried. */
 export function hasChanges(known: TypeState): boolean {
   return known.dirty.size > 0 || known.trials.length > 0;
 }
 
-/** What a client that reconnects holds is in force only with its endpoints or routes, which it has yet to ask for again. */
-export function awaitHeld(state: StreamState, type: SnapshotType): void {
-  const needed = neededType(type);
-  if (needed === undefined) return;
-  const { names, unready } = state.types[needed];
-  const secrets = state.types[xdsType.secret];
-  for (const name of state.types[type].sent.keys()) {
-    const resource = wantedResource(state, type, name);
-    for (const need of resource?.needs ?? []) if (!names.has(need)) unready.add(need);
-    for (const secret of resource?.secrets ?? []) if (!secrets.names.has(secret)) secrets.unready.add(secret);
+/**
+ * Clusters that a client holds when it reconnects need their endpoints and secrets, for which it asks again with its next
+ * requests. Until then nobody knows whether it can use them, so nothing that leads there is sent, however long it takes.
+ */
+export function awaitHeld({ snapshot, types, holdings }: StreamState): void {
+  const [endpoints, secrets] = [types[xdsType.clusterLoadAssignment], types[xdsType.secret]];
+  for (const name of types[xdsType.cluster].sent.keys()) {
+    const resource = snapshot?.[xdsType.cluster].get(name);
+    if (resource === undefined) continue;
+    holdings.warming(resource);
+    for (const need of resource.needs ?? []) if (!endpoints.names.has(need)) endpoints.unready.insist(need);
+    for (const secret of resource.secrets ?? [])
+      if (!secrets.names.has(secret)) secrets.unready.insist(secret);
   }
 }
 
@@ -177,7 +196,7 @@ function newType(): TypeState {
     owed: new Set(),
     inFlight: undefined,
     trials: [],
-    unready: new Set(),
+    unready: new Awaited(),
     answered: 0,
     mustAnswer: false,
   };

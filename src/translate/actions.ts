@@ -19,6 +19,7 @@ import type {
 } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { FractionalPercent_DenominatorType } from "../envoy/envoy/type/v3/percent_pb.ts";
 import type { RouteKind } from "../model/kinds.ts";
+import { closedCluster } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import { hasAffinity } from "./backends.ts";
 import type { BackendQuery, ClusterSpec } from "./backends.ts";
@@ -29,9 +30,6 @@ import type { ReadRule } from "./read-route.ts";
 import { retryPolicy } from "./retries.ts";
 import type { RetryForm } from "./retries.ts";
 import { newPath, pathRewrite, translateRedirect } from "./rewrites.ts";
-
-/** Never the name of a cluster: ours hold a slash. Requests for it are answered 500. */
-const closedCluster = "closed";
 
 /** At the egress the client's own; at an ingress the last of X-Forwarded-For, which the egress wrote. */
 const byClientAddress: MessageInitShape<typeof RouteAction_HashPolicySchema> = {

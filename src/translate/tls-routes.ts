@@ -8,6 +8,7 @@ import type { RouteVerdict } from "../model/envoy-config.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { areSame, KeyedMemo } from "../model/memo.ts";
+import { closedCluster } from "../model/names.ts";
 import { byAge } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { World } from "../model/world.ts";
@@ -21,9 +22,6 @@ import type { ParentKey } from "./parents.ts";
 import { routeVerdicts } from "./verdicts.ts";
 
 type TLSRoute = ObjectTypes["TLSRoute"];
-
-/** Never the name of a cluster: connections for it are closed. */
-const closedCluster = "closed";
 
 /** Where a route's connections go. */
 interface StreamShares {

@@ -12,8 +12,10 @@ const types = [secret, cluster, clusterLoadAssignment, listener, routeConfigurat
 /** What a resource of the model means; its version is this as JSON. */
 export interface Meaning {
   readonly revision: number;
-  /** Of a route table: the clusters that it names. Of a listener: its table. */
+  /** Of a route table or an aggregate: the clusters that it names. Of a listener: its table. */
   readonly names?: readonly string[];
+  /** Of a listener: clusters to which it leads past its table. */
+  readonly streams?: readonly string[];
   /** Of a cluster or listener: the secrets that it names. */
   readonly secrets?: readonly string[];
   /** Of a cluster: it is usable without endpoints. */
@@ -44,7 +46,6 @@ export class ModelEnvoy {
   readonly #open = new Set<SnapshotType>();
   /** Listener → table that it serves; another one may be on its way. */
   readonly #serving = new Map<string, string>();
-  readonly #refused = new Set<string>();
   #hasNacked = false;
   /** Route tables that were refused. */
   readonly #failed = new Set<string>();
@@ -111,10 +112,9 @@ export class ModelEnvoy {
       if (bad !== undefined && (type === routeConfiguration || type === clusterLoadAssignment)) break;
       if (meaningOf(version).isBad === true) {
         bad ??= name;
-        this.#refused.add(name);
         this.#hasNacked = true;
         // Bad endpoints end the wait for endpoints all the same.
-        if (type === clusterLoadAssignment) this.warming.delete(name);
+        if (type === clusterLoadAssignment) this.#warmed(name);
         // So do bad routes: a listener that waited for them goes on with none.
         if (type === routeConfiguration) this.#failed.add(name);
         continue;
@@ -127,14 +127,13 @@ export class ModelEnvoy {
       if (type === cluster && hasNoEndpoints(version)) this.#unarmed.add(name);
       else if (type === cluster && held.get(name) !== version) this.warming.add(name);
       if (type === clusterLoadAssignment && this.#watched[type].has(name)) {
-        this.warming.delete(name);
-        if (!this.usable.has(name)) this.#unarmed.add(name);
+        this.#warmed(name);
       }
       if (type === cluster || type === listener || this.#watched[type].has(name)) held.set(name, version);
     }
     for (const name of response.removed) {
       // Envoy ignores removals of routes and endpoints, but no longer waits for the endpoints.
-      if (type === clusterLoadAssignment) this.warming.delete(name);
+      if (type === clusterLoadAssignment) this.#warmed(name);
       if (type === routeConfiguration || type === clusterLoadAssignment) continue;
       if (type === secret) this.faults.push(`the secret ${name} was taken away`);
       held.delete(name);
@@ -145,6 +144,7 @@ export class ModelEnvoy {
         this.#cameBack.add(name);
       } else this.#serving.delete(name);
     }
+    if (type === cluster) for (const name of response.removed) this.#checkGone(name);
     return bad;
   }
 
@@ -173,6 +173,11 @@ export class ModelEnvoy {
       .filter(([name]) => !this.warming.has(name) || this.usable.has(name))
       .map(([, version]) => version);
     return new Set([...listeners, ...clusters].flatMap((version) => meaningOf(version).secrets ?? []));
+  }
+
+  /** The wait for endpoints is over. */
+  #warmed(name: string): void {
+    if (this.warming.delete(name) && !this.usable.has(name)) this.#unarmed.add(name);
   }
 
   /** Clusters that have all of their secrets can be used. */
@@ -223,10 +228,17 @@ export class ModelEnvoy {
   #check(): void {
     for (const [table, clusters] of this.inForce()) {
       for (const name of clusters) {
-        if (this.#refused.has(name) || this.usable.has(name)) continue;
-        this.faults.push(`${table} names ${name}, which can't answer`);
+        if (!this.usable.has(name)) this.faults.push(`${table} names ${name}, which can't answer`);
       }
     }
+  }
+
+  /** Of a cluster that was removed: nothing that stays leads to it. */
+  #checkGone(name: string): void {
+    for (const [other, version] of this.held[listener])
+      if (meaningOf(version).streams?.includes(name)) this.faults.push(`${other} leads to ${name}`);
+    for (const [other, version] of this.held[cluster])
+      if (meaningOf(version).names?.includes(name)) this.faults.push(`${other} is made of ${name}`);
   }
 }
 

@@ -28,6 +28,18 @@ function resource(name: string, meaning: Meaning, needs?: readonly string[]): Re
   return { name, version, bytes: new Uint8Array(), ...(needs === undefined ? {} : { needs }) };
 }
 
+/** A route table as routes are: it can be closed where it leads to what is missing. */
+function table(name: string, meaning: Meaning): Resource {
+  return {
+    ...resource(name, meaning),
+    clusters: new Set(meaning.names),
+    without: (missing) => {
+      const names = meaning.names?.filter((each) => !missing.has(each)) ?? [];
+      return table(name, { ...meaning, names });
+    },
+  };
+}
+
 function mapped<T>(
   source: Readonly<Record<string, T>>,
   make: (name: string, value: T) => Resource | undefined,
@@ -47,13 +59,17 @@ function snapshotOf(small: Small, number: number): Snapshot {
     [secret]: mapped(small.secrets ?? {}, (name, meaning) => resource(name, meaning)),
     [cluster]: mapped(small.clusters, (name, each) => ({
       ...resource(name, each.cluster, each.cluster.hasNoEndpoints === true ? undefined : [name]),
+      ...(each.cluster.names && { clusters: new Set(each.cluster.names) }),
       secrets: each.cluster.secrets ?? [],
     })),
     [clusterLoadAssignment]: mapped(small.clusters, (name, each) =>
       each.cluster.hasNoEndpoints === true ? undefined : resource(name, each.endpoints),
     ),
-    [listener]: mapped(small.listeners, (name, meaning) => resource(name, meaning, meaning.names)),
-    [routeConfiguration]: mapped(small.tables, (name, meaning) => resource(name, meaning)),
+    [listener]: mapped(small.listeners, (name, meaning) => ({
+      ...resource(name, meaning, meaning.names),
+      clusters: new Set(meaning.streams),
+    })),
+    [routeConfiguration]: mapped(small.tables, table),
   };
 }
 
@@ -130,7 +146,7 @@ const aggregate = "c5";
 const secretNames = ["s1", "s2"];
 const tableNames = ["t1", "t2", "t3"];
 
-/** Random configurations: the clusters that tables name, and some that none does. */
+/** Random configurations: the clusters that tables, streams and the aggregate name, and some that none does. */
 export function smallArbitrary(
   badness: fc.Arbitrary<boolean>,
   badListeners: fc.Arbitrary<boolean> = fc.constant(false),
@@ -149,18 +165,27 @@ export function smallArbitrary(
       units: fc.tuple(unit, unit, unit, unit, unit),
       idle: fc.subarray(clusterNames),
       tables: fc.dictionary(fc.constantFrom(...tableNames), fc.tuple(meaning, fc.subarray(clusterNames))),
-      listeners: fc.dictionary(fc.constantFrom("l1", "l2"), fc.tuple(armed(badListeners), fc.nat(2))),
+      listeners: fc.dictionary(
+        fc.constantFrom("l1", "l2"),
+        fc.tuple(armed(badListeners), fc.nat(2), fc.oneof(fc.constant([]), fc.subarray(clusterNames))),
+      ),
+      parts: fc.oneof(fc.constant([]), fc.subarray(clusterNames.slice(0, -1))),
       secrets: fc.tuple(fc.nat(2), fc.nat(2)),
     })
-    .map(({ units, idle, tables, listeners, secrets }) => {
-      const named = new Set([...idle, ...Object.values(tables).flatMap(([, names]) => names)]);
+    .map(({ units, idle, tables, listeners, secrets, parts }) => {
+      const led = [
+        ...idle,
+        ...Object.values(tables).flatMap(([, names]) => names),
+        ...Object.values(listeners).flatMap(([, , streams]) => streams),
+      ];
+      const named = new Set(led.includes(aggregate) ? [...led, ...parts] : led);
       const offered = Object.keys(tables);
       return {
         clusters: Object.fromEntries(
           units.flatMap(({ cluster, endpoints }, index) => {
             const name = clusterNames[index] ?? "";
             const unit = {
-              cluster: name === aggregate ? { ...cluster, hasNoEndpoints: true } : cluster,
+              cluster: name === aggregate ? { ...cluster, hasNoEndpoints: true, names: parts } : cluster,
               endpoints,
             };
             return named.has(name) ? [[name, unit]] : [];
@@ -173,9 +198,9 @@ export function smallArbitrary(
           Object.entries(tables).map(([name, [each, names]]) => [name, { ...each, names }]),
         ),
         listeners: Object.fromEntries(
-          Object.entries(listeners).flatMap(([name, [each, index]]) => {
+          Object.entries(listeners).flatMap(([name, [each, index, streams]]) => {
             const table = offered[index % Math.max(1, offered.length)];
-            return table === undefined ? [] : [[name, { ...each, names: [table] }]];
+            return table === undefined ? [] : [[name, { ...each, names: [table], streams }]];
           }),
         ),
       };
@@ -185,10 +210,12 @@ export function smallArbitrary(
 /** What happens next. */
 export type Move =
   | { readonly kind: "publish"; readonly small: Small }
+  | { readonly kind: "tick"; readonly ms: number }
   | { readonly kind: "server" | "envoy" | "envoyEarly" | "reconnect" | "settle" };
 
-/** Random moves: some from rest to rest, most with messages on the way. */
-export function movesArbitrary(smalls: fc.Arbitrary<Small>): fc.Arbitrary<Move[]> {
+/** Random moves: some from rest to rest, most with messages on the way. `passing`: how long nothing may happen at times. */
+export function movesArbitrary(smalls: fc.Arbitrary<Small>, passing?: number): fc.Arbitrary<Move[]> {
+  const tick = fc.constant<Move[]>([{ kind: "tick", ms: passing ?? 0 }]);
   const some = (kind: "server" | "envoy" | "envoyEarly", most: number): fc.Arbitrary<Move[]> =>
     fc.array(fc.constant<Move>({ kind }), { minLength: 1, maxLength: most });
   const publish = smalls.map((small): Move => ({ kind: "publish", small }));
@@ -199,6 +226,7 @@ export function movesArbitrary(smalls: fc.Arbitrary<Small>): fc.Arbitrary<Move[]
     { weight: 4, arbitrary: some("envoy", 3) },
     { weight: 3, arbitrary: some("envoyEarly", 3) },
     { weight: 1, arbitrary: fc.constant<Move[]>([{ kind: "reconnect" }]) },
+    ...(passing === undefined ? [] : [{ weight: 1, arbitrary: tick }]),
   );
   return fc.array(burst, { maxLength: 40, size: "max" }).map((bursts) => bursts.flat());
 }
@@ -210,6 +238,7 @@ export function play(rig: Rig, moves: readonly Move[], check: () => void): void 
     else if (move.kind === "server") rig.serverTakes();
     else if (move.kind === "reconnect") rig.reconnect();
     else if (move.kind === "settle") rig.settle();
+    else if (move.kind === "tick") rig.tick(move.ms);
     else rig.envoyTakes(move.kind === "envoyEarly");
     check();
   }
