@@ -84,6 +84,7 @@ import { file_envoy_extensions_load_balancing_policies_maglev_v3_maglev } from "
 import { file_envoy_extensions_load_balancing_policies_ring_hash_v3_ring_hash } from "./envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash_pb.ts";
 import { file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin } from "./envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.ts";
 import { file_envoy_extensions_load_balancing_policies_wrr_locality_v3_wrr_locality } from "./envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality_pb.ts";
+import { file_envoy_extensions_matching_common_inputs_ssl_v3_ssl_inputs } from "./envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.ts";
 import { file_envoy_extensions_request_id_uuid_v3_uuid } from "./envoy/extensions/request_id/uuid/v3/uuid_pb.ts";
 import { file_envoy_extensions_resource_monitors_downstream_connections_v3_downstream_connections } from "./envoy/extensions/resource_monitors/downstream_connections/v3/downstream_connections_pb.ts";
 import { file_envoy_extensions_resource_monitors_fixed_heap_v3_fixed_heap } from "./envoy/extensions/resource_monitors/fixed_heap/v3/fixed_heap_pb.ts";
@@ -216,6 +217,7 @@ export const envoyRegistry: Registry = createRegistry(
   file_envoy_extensions_load_balancing_policies_ring_hash_v3_ring_hash,
   file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin,
   file_envoy_extensions_load_balancing_policies_wrr_locality_v3_wrr_locality,
+  file_envoy_extensions_matching_common_inputs_ssl_v3_ssl_inputs,
   file_envoy_extensions_request_id_uuid_v3_uuid,
   file_envoy_extensions_resource_monitors_downstream_connections_v3_downstream_connections,
   file_envoy_extensions_resource_monitors_fixed_heap_v3_fixed_heap,

@@ -21,6 +21,9 @@ interface LeafRequest {
   readonly organization?: string;
   readonly dnsNames?: readonly string[];
   readonly addresses?: readonly string[];
+  readonly uris?: readonly string[];
+  /** It ended that long ago. */
+  readonly endedMsAgo?: number;
 }
 
 /** A certificate authority in memory. */
@@ -74,9 +77,10 @@ async function issue(signer: Signer, request: LeafRequest): Promise<KeyPair> {
   const names: x509.JsonGeneralName[] = [
     ...(request.dnsNames ?? []).map((value) => ({ type: "dns" as const, value })),
     ...(request.addresses ?? []).map((value) => ({ type: "ip" as const, value })),
+    ...(request.uris ?? []).map((value) => ({ type: "url" as const, value })),
   ];
   const leaf = await x509.X509CertificateGenerator.create({
-    ...validity(),
+    ...validity(request.endedMsAgo),
     subject: [
       { CN: [request.commonName] },
       ...(request.organization === undefined ? [] : [{ O: [request.organization] }]),
@@ -102,9 +106,10 @@ async function issue(signer: Signer, request: LeafRequest): Promise<KeyPair> {
 }
 
 /** From an hour ago: clocks of containers and of their host differ. */
-function validity(): { notBefore: Date; notAfter: Date } {
+function validity(endedMsAgo?: number): { notBefore: Date; notAfter: Date } {
   const now = Date.now();
-  return { notBefore: new Date(now - 3600_000), notAfter: new Date(now + lifetimeMs) };
+  const notAfter = new Date(endedMsAgo === undefined ? now + lifetimeMs : now - endedMsAgo);
+  return { notBefore: new Date(now - 3600_000), notAfter };
 }
 
 function pem(text: string): string {

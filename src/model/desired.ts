@@ -120,6 +120,11 @@ export interface WanBackend {
   /** Set if some exporting peer, ready or not, doesn't take requests for all ports: see {@link WanLocality.ports}. */
   readonly differsByPort?: true;
   /**
+   * Set if the policy's mode is MutualTLS: all clusters that export the service, sorted. Their ingress gateways, and nobody
+   * else, may answer.
+   */
+  readonly exporters?: readonly ClusterId[];
+  /**
    * Set if the home cluster exports the service and its Pods are tried before `remote`, past any gateway. Ports of the
    * service are told apart by number.
    */
@@ -180,7 +185,7 @@ export interface Desired {
   /** Certificates that shall exist, sorted by fleet. Their keys are made by whoever issues them (apply/identity-issuer.ts). */
   readonly identities: readonly WantedIdentity[];
   /** Whose word is taken: home's own authorities and those of all peers that are heard, sorted by cluster. */
-  readonly trust?: readonly TrustedAuthority[];
+  readonly trust: readonly TrustedAuthority[];
   /** Sorted by policy and port; none of it is a port that an accepted policy has. */
   readonly draining: readonly DrainingPort[];
   /** The ports that peers advertise: whatever follows from this Desired sends to these. The same object while they are the same. */

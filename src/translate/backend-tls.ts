@@ -8,6 +8,7 @@ import { reasons } from "../api/conditions.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
+import { dummyNamespace } from "../model/names.ts";
 import { byAge } from "../model/order.ts";
 import { messageOf } from "../model/problem.ts";
 import type { Problem } from "../model/problem.ts";
@@ -90,6 +91,8 @@ export function createBackendPolicies(certificates: Certificates): (world: World
     judgedMemo.endPass();
     whole.endPass();
     const judged = [...world.home.BackendTLSPolicy]
+      // Those of dummies are mc-wan's own: what they say is done for every cluster of gateways, see upstream-tls.ts.
+      .filter(([, { metadata }]) => metadata.namespace !== dummyNamespace)
       .sort(([, a], [, b]) => byAge(a, b))
       .map(([key, policy]) => {
         const { caCertificateRefs = [] } = policy.spec.validation;

@@ -2,7 +2,8 @@
  * A backendRef → the Envoy cluster it means, or the reason why it is closed.
  *
  *     mc-wan/<dummy>    → wan/<dummy>, or wan/<dummy>/<port>: home's pods first;
- *                         where peers differ in their ports wan/<dummy>/exporting/<port>: those that have the port
+ *                         where peers differ in their ports wan/<dummy>/exporting/<port>: those that have the port;
+ *                         where gateways speak mutual TLS wan-tls/… for wan/…
  *     <namespace>/<svc> → service/<namespace>/<svc>/<port>
  *
  * Never falls back to another target. A ClusterSpec depends on what the cluster is, not on its endpoints: they come and
@@ -16,7 +17,8 @@ import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { clusterHostname, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { BackendPolicies, BackendTls } from "./backend-tls.ts";
-import type { World } from "../model/world.ts";
+import { serverNameOf } from "../model/server-names.ts";
+import type { ClusterId, World } from "../model/world.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
 
 /** A Service of the home cluster. */
@@ -52,6 +54,16 @@ export interface WanClusterSpec {
   readonly port?: number;
   /** A client stays with one cluster and gateway, by its address. */
   readonly hasAffinity: boolean;
+  /** Set where gateways speak mutual TLS. */
+  readonly mutualTls?: MutualTls;
+}
+
+/** How a service's gateways are spoken to, and told from all others. */
+export interface MutualTls {
+  /** What is asked for by SNI. */
+  readonly serverName: string;
+  /** Clusters whose ingress gateways may answer, sorted. */
+  readonly exporters: readonly ClusterId[];
 }
 
 /** The same where home exports it too: its own pods, then the rest. */
@@ -150,17 +162,15 @@ export function createBackends(): StartBackends {
       const host = clusterHostname(backend.service);
       const hasAffinity = backend.hasAffinity ?? false;
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
+      const { service, exporters } = backend;
+      // Of another name, so that no cluster ever has the addresses of one mode while it still speaks the other.
+      const ofDummy = `${exporters === undefined ? "wan" : "wan-tls"}/${name}`;
+      const mutualTls = exporters && { mutualTls: { serverName: serverNameOf(service), exporters } };
+      const common = { form: "Wan" as const, dummy: name, host, hasAffinity, ...mutualTls };
       const remote: WanClusterSpec =
         isOfPort && wanPort !== undefined
-          ? {
-              form: "Wan",
-              name: `wan/${name}/exporting/${wanPort}`,
-              dummy: name,
-              host,
-              port: Number(wanPort),
-              hasAffinity,
-            }
-          : { form: "Wan", name: `wan/${name}`, dummy: name, host, hasAffinity };
+          ? { ...common, name: `${ofDummy}/exporting/${wanPort}`, port: Number(wanPort) }
+          : { ...common, name: ofDummy };
       if (backend.home === undefined) return remote;
       const { home } = backend;
       const ports = services.get(`${home.namespace}/${home.name}`)?.spec?.ports ?? [];
@@ -272,12 +282,20 @@ function isSameAnswer(a: ClusterSpec | Problem, b: ClusterSpec | Problem): boole
   }
   const own = (spec: ClusterSpec): ServiceClusterSpec | undefined =>
     spec.form === "HomeFirst" ? spec.home : spec.form === "Service" ? spec : undefined;
+  const exporters = (spec: ClusterSpec): string | undefined =>
+    (spec.form === "HomeFirst"
+      ? spec.remote
+      : spec.form === "Wan"
+        ? spec
+        : undefined
+    )?.mutualTls?.exporters.join();
   const [one, other] = [own(a), own(b)];
   return (
     a.name === b.name &&
     one?.isHttp2 === other?.isHttp2 &&
     one?.tls === other?.tls &&
-    hasAffinity(a) === hasAffinity(b)
+    hasAffinity(a) === hasAffinity(b) &&
+    exporters(a) === exporters(b)
   );
 }
 

@@ -22,6 +22,7 @@ import type { KubeObject } from "../model/kube-object.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import { homeKinds } from "../model/world.ts";
 import type { Problem } from "../model/problem.ts";
+import { Redacted } from "../model/redacted.ts";
 import type { World } from "../model/world.ts";
 
 /** A case: objects of the home cluster, which of its Gateways are served, and WAN backends by the name of the dummy. */
@@ -39,6 +40,10 @@ export interface CaseFile {
   readonly expired?: readonly string[];
   readonly wanBackends?: Readonly<Record<string, WanBackend>>;
   readonly draining?: Desired["draining"];
+  /** What fleets of the home cluster show. */
+  readonly identities?: Readonly<Record<string, { readonly certificate: string; readonly key: string }>>;
+  /** Whose word is taken. */
+  readonly trust?: Desired["trust"];
 }
 
 export interface Case {
@@ -57,6 +62,8 @@ export function reversed(file: CaseFile): CaseFile {
     gateways: file.gateways.toReversed(),
     ...(file.expired && { expired: file.expired.toReversed() }),
     wanBackends: Object.fromEntries(Object.entries(file.wanBackends ?? {}).reverse()),
+    ...(file.identities && { identities: file.identities }),
+    ...(file.trust && { trust: file.trust }),
   };
 }
 
@@ -101,7 +108,16 @@ export function buildCase(file: CaseFile): Case {
       sending: new Map(),
       overdue: new Set(),
       answering: new Map(),
-      identity: undefined,
+      identity: {
+        trustDomain: "home.mc-wan.l7mp.io",
+        bundle: "",
+        gateways: new Map(
+          Object.entries(file.identities ?? {}).map(([fleet, { certificate, key }]) => [
+            fleet,
+            { certificatePem: certificate, keyPem: new Redacted(key) },
+          ]),
+        ),
+      },
       controllerIdentity: undefined,
       settings,
     },
@@ -117,7 +133,7 @@ export function buildCase(file: CaseFile): Case {
       draining: file.draining ?? [],
       sendsTo: {},
       identities: [],
-      trust: [],
+      trust: file.trust ?? [],
       unaware: [],
     },
   };

@@ -165,7 +165,11 @@ function notPermitted({ fromKind, fromNamespace }: Referrer, kind: string, key: 
   };
 }
 
-function keyPairSecret(name: string, { chain, key }: { chain: string; key: string }): Redacted<Secret> {
+/** A certificate with its key under a name. */
+export function keyPairSecret(
+  name: string,
+  { chain, key }: { chain: string; key: string },
+): Redacted<Secret> {
   const value = {
     certificateChain: { specifier: { case: "inlineString" as const, value: chain } },
     privateKey: { specifier: { case: "inlineString" as const, value: key } },

@@ -28,10 +28,11 @@ import { HttpProtocolOptionsSchema } from "../envoy/envoy/extensions/upstreams/h
 import { KeyedMemo } from "../model/memo.ts";
 import { pack } from "./any.ts";
 import type { Material } from "./certificates.ts";
-import { upstreamTls } from "./upstream-tls.ts";
+import { mutualTls, upstreamTls } from "./upstream-tls.ts";
+import type { GatewayPass } from "./upstream-tls.ts";
 import { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import { hasAffinity } from "./backends.ts";
-import type { ClusterSpec, HomeFirstClusterSpec } from "./backends.ts";
+import type { ClusterSpec, HomeFirstClusterSpec, WanClusterSpec } from "./backends.ts";
 import { duration } from "./duration.ts";
 import { retryPolicy } from "./retries.ts";
 
@@ -144,8 +145,15 @@ export class Clusters {
     this.#memo.endPass();
   }
 
-  /** The Envoy cluster of a spec. Those that it is made of have specs of their own: see {@link withParts}. */
-  of(spec: ClusterSpec, shown?: Material): Cluster {
+  /**
+   * The Envoy cluster of a spec. Those that it is made of have specs of their own: see {@link withParts}. `pass`: of the
+   * fleet, towards other clusters' gateways; without one such a cluster has no endpoints, and leads nowhere.
+   */
+  of(spec: ClusterSpec, shown?: Material, pass?: GatewayPass): Cluster {
+    if (spec.form === "Wan" && spec.mutualTls !== undefined) {
+      const key = `${spec.name} ${pass?.identity.name ?? ""} ${pass?.authorities.name ?? ""}`;
+      return this.#memo.get(key, [spec.mutualTls.serverName, spec.hasAffinity], () => wanCluster(spec, pass));
+    }
     const tls = spec.form === "Service" ? spec.tls : undefined;
     // The name says everything else; what is shown to a backend is its Gateway's own.
     const isHttp2 = spec.form === "Service" && spec.isHttp2;
@@ -161,6 +169,20 @@ export class Clusters {
       });
     });
   }
+}
+
+function wanCluster(spec: WanClusterSpec, pass: GatewayPass | undefined): Cluster {
+  const cluster = edsCluster(spec);
+  if (spec.mutualTls === undefined) return cluster;
+  if (pass !== undefined) {
+    const transportSocket = create(TransportSocketSchema, mutualTls(spec.mutualTls, pass, overAds));
+    return create(ClusterSchema, { ...cluster, transportSocket });
+  }
+  const { edsClusterConfig: _over, ...rest } = cluster;
+  return create(ClusterSchema, {
+    ...rest,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+  });
 }
 
 /** A spec and the specs of the clusters that it is made of, those first. */

@@ -18,10 +18,13 @@ import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts"
 import { TlsInspectorSchema } from "../envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
 import { TcpProxySchema } from "../envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
+import { TlsParameters_TlsProtocol } from "../envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { DownstreamTlsContextSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { pack } from "./any.ts";
+import { anyServerName } from "../model/server-names.ts";
 import { overAds } from "./clusters.ts";
 import { duration } from "./duration.ts";
+import type { ListenerTls } from "./gateway-tls.ts";
 import { httpConnectionManager } from "./http-connection-manager.ts";
 import type { EdgeRole } from "./http-connection-manager.ts";
 
@@ -29,6 +32,8 @@ import type { EdgeRole } from "./http-connection-manager.ts";
 export interface ChainTls {
   readonly certificates: readonly string[];
   readonly clients?: { readonly authorities: string; readonly isRequired: boolean };
+  /** Clients are gateways of the cluster set: the newest of everything, and no session is resumed. */
+  readonly isBetweenGateways?: true;
 }
 
 /** A part of a stream's connections: the cluster, and how many of the sum of all. */
@@ -63,6 +68,26 @@ export interface EnvoyPort {
 /** A port without TLS: whatever comes, one table decides. */
 export function plainPort(at: Omit<EnvoyPort, "chains">, routeTable: string): EnvoyPort {
   return { ...at, chains: [{ name: at.name, use: "Http", routeTable }] };
+}
+
+/** A port for gateways of the cluster set: in mutual TLS, for the names of services. */
+export function gatewaysPort(
+  at: Omit<EnvoyPort, "chains">,
+  { table, tls }: { readonly table: string; readonly tls: ListenerTls },
+): EnvoyPort {
+  const secrets = { ...chainTls(tls), isBetweenGateways: true as const };
+  return {
+    ...at,
+    chains: [{ name: at.name, use: "Http", routeTable: table, serverNames: [anyServerName], tls: secrets }],
+  };
+}
+
+/** The secrets of a listener, by name. */
+export function chainTls({ certificates, clients }: ListenerTls): ChainTls {
+  return {
+    certificates: certificates.map(({ name }) => name),
+    ...(clients && { clients: { authorities: clients.authorities.name, isRequired: clients.isRequired } }),
+  };
 }
 
 /** The route tables that a port names. */
@@ -116,7 +141,8 @@ function filterChain(chain: Chain, at: EnvoyPort): MessageInitShape<typeof Filte
 function filters(chain: Chain, { role, port }: EnvoyPort): FilterInit[] {
   switch (chain.use) {
     case "Http": {
-      const manager = httpConnectionManager({ role, port, routeTable: chain.routeTable });
+      const isMutual = chain.tls?.isBetweenGateways === true;
+      const manager = httpConnectionManager({ role, port, routeTable: chain.routeTable, isMutual });
       const value = pack(HttpConnectionManagerSchema, manager);
       return [
         {
@@ -148,8 +174,13 @@ function tcpProxy(name: string, shares: readonly Share[]): MessageInitShape<type
   };
 }
 
+const newest = {
+  tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+  tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+};
+
 function downstreamTls(
-  { certificates, clients }: ChainTls,
+  { certificates, clients, isBetweenGateways }: ChainTls,
   isHttp: boolean,
 ): MessageInitShape<typeof DownstreamTlsContextSchema> {
   const secret = (name: string) => ({ name, sdsConfig: overAds });
@@ -163,8 +194,14 @@ function downstreamTls(
           value: secret(clients.authorities),
         },
       }),
-      ...(isHttp && { alpnProtocols: ["h2", "http/1.1"] }),
+      ...(isBetweenGateways && { tlsParams: newest, alpnProtocols: ["h2"] }),
+      ...(isHttp && !isBetweenGateways && { alpnProtocols: ["h2", "http/1.1"] }),
     },
+    // What was trusted once is checked again on every connection.
+    ...(isBetweenGateways && {
+      sessionTicketKeysType: { case: "disableStatelessSessionResumption" as const, value: true },
+      disableStatefulSessionResumption: true,
+    }),
     ...(clients && { requireClientCertificate: clients.isRequired }),
   };
 }

@@ -16,13 +16,16 @@ import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { byAge, compare, sortedEntries } from "../model/order.ts";
 import type { Redacted } from "../model/redacted.ts";
+import { serverNameOf } from "../model/server-names.ts";
 import type { World } from "../model/world.ts";
 import type { ClusterSpec } from "./backends.ts";
 import type { Material } from "./certificates.ts";
 import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
-import { envoyListener, plainPort, routeTablesOf } from "./envoy-listeners.ts";
+import { envoyListener, gatewaysPort, plainPort, routeTablesOf } from "./envoy-listeners.ts";
 import type { EnvoyPort } from "./envoy-listeners.ts";
+import type { GatewayTrust } from "./gateway-trust.ts";
+import { materialsOf } from "./gateway-tls.ts";
 import { isServed } from "./judged-listener.ts";
 import type { JudgedListener } from "./judged-listener.ts";
 import { collectSpecs, hosted } from "./loaded-gateway.ts";
@@ -30,8 +33,9 @@ import type { LoadedGateway, RouteAtGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";
 import type { OwnTables } from "./own-tables.ts";
 import { RouteTables } from "./route-tables.ts";
+import type { GatewayPass } from "./upstream-tls.ts";
 import type { Place } from "./routes.ts";
-import { virtualHosts } from "./virtual-hosts.ts";
+import { onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
 import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** The parts of a FleetConfig while it is put together. */
@@ -46,6 +50,7 @@ interface FleetParts {
 }
 
 export class Fleets {
+  readonly #trust: GatewayTrust;
   readonly #clusters = new Clusters();
   readonly #endpoints = new Endpoints();
   readonly #tables = new RouteTables();
@@ -60,7 +65,11 @@ export class Fleets {
   /** Ports at which the ingress pool still listens for a policy, by its name. */
   #draining: ReadonlyMap<string, readonly number[]> = new Map();
 
-  /** Starts a pass over one World. */
+  constructor(trust: GatewayTrust) {
+    this.#trust = trust;
+  }
+
+  /** Starts a pass over one World, after that of the trust. */
   startPass(world: World, desired: Desired): void {
     this.#clusters.startPass();
     this.#endpoints.startPass(world, desired);
@@ -93,11 +102,10 @@ export class Fleets {
       shown: gateways.map(({ tls }) => tls.client).find((client) => client && !("reason" in client)) as
         Material | undefined,
     };
-    this.#addIngress(
-      name,
-      gateways.filter(({ served }) => served.pooled?.role === "Ingress"),
-      parts,
-    );
+    const ingress = gateways.filter(({ served }) => served.pooled?.role === "Ingress");
+    this.#addIngress(`ingress/${name}`, { ingress, way: "Http" }, parts);
+    this.#addIngress(`ingress-tls/${name}`, { ingress, way: "Https" }, parts);
+    for (const gateway of ingress) this.#addIngressGateway(name, gateway, parts);
     for (const gateway of gateways) {
       if (gateway.served.pooled === undefined) this.#addOwn(gateway, parts);
       else if (gateway.served.pooled.role === "Egress") this.#addEgress(gateway, parts);
@@ -105,42 +113,52 @@ export class Fleets {
     return this.#assemble(name, parts);
   }
 
-  /** All policy ports share one table; a route that holds on some of them only matches the port too. */
-  #addIngress(fleet: FleetName, gateways: readonly LoadedGateway[], parts: FleetParts): void {
-    if (gateways.length === 0) return;
-    const table = `ingress/${fleet}`;
-    const ports = new Set(
-      gateways.flatMap(({ listeners }) =>
-        listeners.filter(isServed).flatMap((listener) => this.#portsOf(listener)),
+  /** All policy ports of one mode share one table; a route that holds on some of them only matches the port too. */
+  #addIngress(table: string, { ingress, way }: IngressPart, parts: FleetParts): void {
+    const isOfPart = (listener: JudgedListener): boolean => isServed(listener) && listener.way === way;
+    const ports = new Map(
+      ingress.flatMap(({ listeners }) =>
+        listeners
+          .filter(isOfPart)
+          .flatMap((listener) => this.#portsOf(listener).map((port) => [port, listener] as const)),
       ),
     );
-    for (const port of ports)
-      parts.ports.set(`ingress/${port}`, plainPort({ name: `ingress/${port}`, port, role: "Wan" }, table));
+    if (ports.size === 0) return;
+    for (const [port, { tls }] of ports) {
+      const name = `ingress/${port}`;
+      const at = { name, port, role: "Wan" as const };
+      parts.ports.set(name, tls === undefined ? plainPort(at, table) : gatewaysPort(at, { table, tls }));
+      for (const { name: secret, secret: content } of tls === undefined ? [] : materialsOf(tls))
+        parts.secrets.set(secret, content);
+    }
 
     const taken = new Set<string>();
     const hosts: VirtualHost[] = [];
     // Where two services could have one name, the older Gateway has it.
-    for (const gateway of gateways.toSorted((a, b) => byAge(a.served.gateway, b.served.gateway))) {
+    for (const gateway of ingress.toSorted((a, b) => byAge(a.served.gateway, b.served.gateway))) {
       const routes = gateway.routes.flatMap((route) =>
-        ingressRoutes(route, ports.size, (listener) => this.#portsOf(listener)),
+        ingressRoutes(route, { isOfPart, ports: ports.size, portsOf: (listener) => this.#portsOf(listener) }),
       );
       collectSpecs(routes, parts);
-      const found = this.#pooled(`ingress ${keyOf(gateway.served.gateway.metadata)}`, routes, taken);
+      const scope = `${table} ${keyOf(gateway.served.gateway.metadata)}`;
+      const { pooled } = gateway.served;
+      const asked = way === "Https" && pooled !== undefined ? serverNameOf(pooled.service) : undefined;
+      const found = this.#pooled(scope, routes, { taken, asked });
       for (const domain of found.flatMap(({ domains }) => domains)) taken.add(domain);
       hosts.push(...found);
-      const own = gateway.listeners.filter(isServed).map(({ containerPort }) => `ingress/${containerPort}`);
-      this.#addGateway(gateway, { listeners: own, routes: own.length === 0 ? [] : [table] }, parts);
     }
-    if (ports.size > 0) {
-      parts.tables.set(
-        table,
-        this.#tables.of(
-          table,
-          "Wan",
-          hosts.sort((a, b) => compare(a.name, b.name)),
-        ),
-      );
-    }
+    const callers = way === "Https" ? this.#trust.callers : undefined;
+    hosts.sort((a, b) => compare(a.name, b.name));
+    parts.tables.set(table, this.#tables.of(table, { role: "Wan", callers }, hosts));
+  }
+
+  #addIngressGateway(fleet: FleetName, gateway: LoadedGateway, parts: FleetParts): void {
+    const open = gateway.listeners.filter(isServed);
+    const listeners = open.map(({ containerPort }) => `ingress/${containerPort}`);
+    const tables = new Set(open.map(({ way }) => `${way === "Https" ? "ingress-tls" : "ingress"}/${fleet}`));
+    const secrets = new Set(open.flatMap(({ tls }) => (tls === undefined ? [] : materialsOf(tls))));
+    const names = { listeners, routes: [...tables], secrets: [...secrets].map(({ name }) => name) };
+    this.#addGateway(gateway, names, parts);
   }
 
   /** A listener of a policy is open at the policy's port, and at those before until peers have left them. */
@@ -158,7 +176,7 @@ export class Fleets {
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
       parts.ports.set(name, plainPort({ name, port: listener.containerPort, role: "Client" }, name));
-      parts.tables.set(name, this.#tables.of(name, "Client", this.#pooled(name, routes, new Set())));
+      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, this.#pooled(name, routes)));
     }
     this.#addGateway(gateway, { listeners: names, routes: names }, parts);
   }
@@ -171,7 +189,8 @@ export class Fleets {
     const own = this.#own.get(key, dependencies, () => ownTables(gateway, memory));
     for (const [name, spec] of own.specs) parts.specs.set(name, spec);
     for (const port of own.ports) parts.ports.set(port.name, port);
-    for (const [name, hosts] of own.tables) parts.tables.set(name, this.#tables.of(name, "Client", hosts));
+    for (const [name, hosts] of own.tables)
+      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, hosts));
     for (const [name, secret] of own.secrets) parts.secrets.set(name, secret);
     const listeners = own.ports.map(({ name }) => name);
     const names = { listeners, routes: [...own.tables.keys()], secrets: [...own.secrets.keys()] };
@@ -179,13 +198,26 @@ export class Fleets {
   }
 
   /** Virtual hosts of one service, remembered as a whole: there are many services and few hosts each. */
-  #pooled(scope: string, routes: readonly HostedRoute[], taken: Set<string>): readonly VirtualHost[] {
+  #pooled(
+    scope: string,
+    routes: readonly HostedRoute[],
+    {
+      taken = new Set<string>(),
+      asked,
+    }: {
+      /** Names that others have. */
+      readonly taken?: ReadonlySet<string>;
+      /** The name that connections have to be opened for. */
+      readonly asked?: string | undefined;
+    } = {},
+  ): readonly VirtualHost[] {
     const names = routes.flatMap(({ hostnames }) => hostnames);
     const blocked = names.filter((name) => taken.has(name)).join(" ");
     const dependencies = [blocked, ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames])];
-    return this.#pooledHosts.get(scope, dependencies, () =>
-      virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make()),
-    );
+    return this.#pooledHosts.get(scope, dependencies, () => {
+      const hosts = virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make());
+      return asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
+    });
   }
 
   #addGateway(
@@ -205,6 +237,14 @@ export class Fleets {
     );
   }
 
+  /** What lets a fleet in at the gateways behind a cluster; undefined where nothing does. */
+  #passOf(fleet: FleetName, spec: ClusterSpec): GatewayPass | undefined {
+    if (spec.form !== "Wan" || spec.mutualTls === undefined) return undefined;
+    const identity = this.#trust.identityOf(fleet);
+    const authorities = this.#trust.ingressOf(spec.mutualTls.exporters);
+    return identity && authorities && { identity, authorities };
+  }
+
   /** Maps in the order of names; a fleet in which nothing changed is the same object. */
   #assemble(fleet: FleetName, { ports, tables, specs, gateways, secrets, shown }: FleetParts): FleetConfig {
     const listeners = sortedEntries(ports).map(([name, port]): [string, Listener] => {
@@ -217,7 +257,15 @@ export class Fleets {
     const endpoints: [string, ClusterLoadAssignment][] = [];
     const clusterSecrets: [string, readonly string[]][] = [];
     for (const [name, spec] of sortedEntries(specs)) {
-      clusters.push([name, this.#clusters.of(spec, shown)]);
+      const pass = this.#passOf(fleet, spec);
+      clusters.push([name, this.#clusters.of(spec, shown, pass)]);
+      if (spec.form === "Wan" && spec.mutualTls !== undefined) {
+        // Without a pass nobody stands behind it.
+        if (pass === undefined) continue;
+        const { identity, authorities } = pass;
+        for (const material of [identity, authorities]) secrets.set(material.name, material.secret);
+        clusterSecrets.push([name, [identity.name, authorities.name]]);
+      }
       if (spec.form === "Service" && spec.tls !== undefined) {
         const needed = [spec.tls.authorities, shown].filter((material) => material !== undefined);
         for (const material of needed) secrets.set(material.name, material.secret);
@@ -248,13 +296,26 @@ export class Fleets {
   }
 }
 
-/** A route in the shared table: once for each set of hostnames, limited to ports unless it holds on all of the pool's. */
+/** The ingress Gateways of a pool, as far as their listeners are of one way. */
+interface IngressPart {
+  readonly ingress: readonly LoadedGateway[];
+  readonly way: "Http" | "Https";
+}
+
+/** A route in a shared table: once for each set of hostnames, limited to ports unless it holds on all of the table's. */
 function ingressRoutes(
   route: RouteAtGateway,
-  poolPorts: number,
-  portsOf: (listener: JudgedListener) => readonly number[],
+  {
+    isOfPart,
+    portsOf,
+    ports: tablePorts,
+  }: {
+    readonly isOfPart: (listener: JudgedListener) => boolean;
+    readonly portsOf: (listener: JudgedListener) => readonly number[];
+    readonly ports: number;
+  },
 ): HostedRoute[] {
-  const open = route.attachments.filter(({ listener }) => isServed(listener));
+  const open = route.attachments.filter(({ listener }) => isOfPart(listener));
   const byHostnames = Map.groupBy(open, ({ hostnames }) => hostnames.join(" "));
   return [...byHostnames.values()].flatMap((attachments): HostedRoute[] => {
     const [first] = attachments;
@@ -263,7 +324,7 @@ function ingressRoutes(
     const place: Place = {
       listenerPort: first.listener.listener.port,
       hasCrossed: true,
-      ...(ports.length < poolPorts ? { arrivalPorts: ports } : {}),
+      ...(ports.length < tablePorts ? { arrivalPorts: ports } : {}),
     };
     return [
       {

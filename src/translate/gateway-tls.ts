@@ -11,6 +11,7 @@ import type { ObjectMeta } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Authorities, Certificates, Material } from "./certificates.ts";
+import type { GatewayTrust } from "./gateway-trust.ts";
 import type { GatewayListener } from "./gateway-api.ts";
 import { listenerKey, parentKey } from "./parents.ts";
 
@@ -43,9 +44,11 @@ const none: GatewayTls = { listeners: new Map(), isInsecure: false };
 export class GatewaysTls {
   readonly #memo = new KeyedMemo<GatewayTls>();
   readonly #certificates: Certificates;
+  readonly #trust: GatewayTrust;
 
-  constructor(certificates: Certificates) {
+  constructor(certificates: Certificates, trust: GatewayTrust) {
     this.#certificates = certificates;
+    this.#trust = trust;
   }
 
   /** Starts a pass, after that of the certificates. */
@@ -53,14 +56,16 @@ export class GatewaysTls {
     this.#memo.endPass();
   }
 
-  of({ gateway, pooled, listenerSets = [] }: ServedGateway): GatewayTls {
+  of(served: ServedGateway): GatewayTls {
+    const { gateway, pooled, listenerSets = [] } = served;
+    if (pooled !== undefined) return this.#ofPool(served);
     const sets = listenerSets.filter(({ isAllowed }) => isAllowed).map(({ set }) => set);
     const listeners = [
       ...owned("Gateway", gateway.metadata, gateway.spec.listeners),
       ...sets.flatMap(({ metadata, spec }) => owned("ListenerSet", metadata, spec.listeners)),
     ];
     const client = gateway.spec.tls?.backend?.clientCertificateRef;
-    if (pooled !== undefined || (listeners.length === 0 && client === undefined)) return none;
+    if (listeners.length === 0 && client === undefined) return none;
     const key = keyOf(gateway.metadata);
     const from = { fromKind: "Gateway", fromNamespace: gateway.metadata.namespace ?? "" };
     const looked = listeners.map(({ listener, id, from: owner }) => {
@@ -86,6 +91,24 @@ export class GatewaysTls {
     });
   }
 
+  /** A generated Gateway: its listeners with TLS are for gateways of the cluster set, and show its fleet's identity. */
+  #ofPool({ gateway, fleet }: ServedGateway): GatewayTls {
+    const terminating = gateway.spec.listeners.filter(terminates);
+    if (terminating.length === 0) return none;
+    const [identity, authorities] = [this.#trust.identityOf(fleet), this.#trust.clusterset];
+    const names = terminating.map(({ name }) => name).join();
+    const owner = keyOf(gateway.metadata);
+    return this.#memo.get(owner, [names, identity, authorities], () => {
+      const tls: ListenerTls =
+        identity === undefined || authorities === undefined
+          ? { certificates: [], problems: [noIdentity(fleet)] }
+          : { certificates: [identity], clients: { authorities, isRequired: true }, problems: [] };
+      const parent = parentKey("Gateway", owner);
+      const listeners = terminating.map(({ name }) => [listenerKey(parent, name), tls] as const);
+      return { listeners: new Map(listeners), isInsecure: false };
+    });
+  }
+
   /** How clients of HTTPS listeners at a port are checked, if they are. */
   #validation(gateway: ServedGateway["gateway"], port: number): Validation | undefined {
     const { frontend } = gateway.spec.tls ?? {};
@@ -108,6 +131,16 @@ export class GatewaysTls {
     );
     return { found, isInsecure };
   }
+}
+
+const noIdentity = (fleet: string): Problem => ({
+  reason: reasons.InvalidCertificateRef,
+  message: `The Envoys of ${fleet} have no certificate yet, or there is no authority to check others by: the port stays closed. If that lasts, see Secret mc-wan-ca in mc-wan-system, and the controller's log.`,
+});
+
+/** All that a listener shows and checks by. */
+export function materialsOf({ certificates, clients }: ListenerTls): readonly Material[] {
+  return clients === undefined ? certificates : [...certificates, clients.authorities];
 }
 
 interface Validation {

@@ -11,6 +11,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { ResponseFlagFilterSchema } from "../envoy/envoy/config/accesslog/v3/accesslog_pb.ts";
 import type { HeaderMutationSchema as MutationSchema } from "../envoy/envoy/config/common/mutation_rules/v3/mutation_rules_pb.ts";
 import { HeaderValueOption_HeaderAppendAction } from "../envoy/envoy/config/core/v3/base_pb.ts";
+import { RBACSchema } from "../envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts";
 import { RouterSchema } from "../envoy/envoy/extensions/filters/http/router/v3/router_pb.ts";
 import {
   HttpConnectionManager_CodecType,
@@ -26,7 +27,8 @@ import { overAds } from "./clusters.ts";
 import { corsFilter } from "./cors.ts";
 import { duration } from "./duration.ts";
 import { setHeader } from "./filters.ts";
-import { allButHopHeader, arrivalHeader, unservedHeader } from "./hop-headers.ts";
+import { callersFilterName } from "./gateway-trust.ts";
+import { allButHopHeader, arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
 
 /** Who sends requests to a listener. */
 export type EdgeRole = "Client" | "Wan";
@@ -36,6 +38,8 @@ export interface Edge {
   readonly port: number;
   readonly routeTable: string;
   readonly role: EdgeRole;
+  /** Requests come in mutual TLS from gateways of the cluster set. */
+  readonly isMutual: boolean;
 }
 
 const kibibyte = 1_024;
@@ -79,12 +83,25 @@ const forwardedHost: Mutation = {
   },
 };
 
+/** The name that the connection was opened for, so that routes can compare it with their own. */
+const askedServerName: Mutation = {
+  action: {
+    case: "append",
+    value: {
+      header: { key: serverNameHeader, value: "%REQUESTED_SERVER_NAME%" },
+      appendAction: HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    },
+  },
+};
+
 /** What happens to a request's headers before anything else looks at them. */
-function earlyMutations({ role, port }: Edge): Mutation[] {
+function earlyMutations({ role, port, isMutual }: Edge): Mutation[] {
   if (role === "Wan") {
     return [
       removePrefix("x-envoy-"),
       forwardedHost,
+      { action: { case: "remove", value: serverNameHeader } },
+      ...(isMutual ? [askedServerName] : []),
       { action: { case: "append", value: setHeader(arrivalHeader, String(port)) } },
     ];
   }
@@ -102,14 +119,22 @@ function earlyMutations({ role, port }: Edge): Mutation[] {
 /** Envoy's flags for replies of its own where no byte of the request reached a backend. */
 const unservedFlags: MessageInitShape<typeof ResponseFlagFilterSchema> = { flags: ["UF", "UH", "UO"] };
 
+/** Without rules of its own: where no route is found nobody is let through anyway, and the answer stays 404. */
+const callersFilter = {
+  name: callersFilterName,
+  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
+};
+
 export function httpConnectionManager(edge: Edge): HttpConnectionManager {
-  const { role, routeTable } = edge;
+  const { role, routeTable, isMutual } = edge;
   const isClientEdge = role === "Client";
   return create(HttpConnectionManagerSchema, {
-    codecType: HttpConnectionManager_CodecType.AUTO,
+    codecType: isMutual ? HttpConnectionManager_CodecType.HTTP2 : HttpConnectionManager_CodecType.AUTO,
     statPrefix: routeTable.replaceAll("/", "_"),
     routeSpecifier: { case: "rds", value: { configSource: overAds, routeConfigName: routeTable } },
     httpFilters: [
+      // Before all others: some of them answer by themselves. The route table says who may call.
+      ...(isMutual ? [callersFilter] : []),
       corsFilter,
       {
         name: "envoy.filters.http.router",

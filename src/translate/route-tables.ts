@@ -5,6 +5,7 @@
  * Source: Envoy, config.route.v3.RouteConfiguration.
  */
 import { create } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
@@ -12,8 +13,16 @@ import type { RouteTable } from "../model/envoy-config.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { hopHeader, portHeader } from "../model/names.ts";
 import { setHeader } from "./filters.ts";
-import { arrivalHeader, unservedHeader } from "./hop-headers.ts";
+import { callersFilterName } from "./gateway-trust.ts";
+import { arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
 import type { EdgeRole } from "./http-connection-manager.ts";
+
+/** What a table is for. */
+export interface TableUse {
+  readonly role: EdgeRole;
+  /** Who may call at all; undefined: whoever can. */
+  readonly callers?: Any | undefined;
+}
 
 export class RouteTables {
   readonly #heads = new KeyedMemo<RouteConfiguration>();
@@ -26,16 +35,16 @@ export class RouteTables {
   }
 
   /** A table; its name is unique over all fleets. */
-  of(name: string, role: EdgeRole, virtualHosts: readonly VirtualHost[]): RouteTable {
-    const head = this.#heads.get(name, [role], () => headOf(name, role));
+  of(name: string, { role, callers }: TableUse, virtualHosts: readonly VirtualHost[]): RouteTable {
+    const head = this.#heads.get(name, [role, callers], () => headOf(name, { role, callers }));
     return this.#tables.get(name, [head, ...virtualHosts], () => ({ head, virtualHosts }));
   }
 }
 
-function headOf(name: string, role: EdgeRole): RouteConfiguration {
+function headOf(name: string, { role, callers }: TableUse): RouteConfiguration {
   const wan = {
     // What the peer's gateway said of the port has done its work when a route is chosen.
-    requestHeadersToRemove: [portHeader, arrivalHeader],
+    requestHeadersToRemove: [portHeader, arrivalHeader, serverNameHeader],
     // Whatever sends the request on must know that it has crossed the WAN.
     requestHeadersToAdd: [setHeader(hopHeader, "1")],
   };
@@ -45,5 +54,6 @@ function headOf(name: string, role: EdgeRole): RouteConfiguration {
     // Only an ingress may say so of itself (after this), and clients need not know.
     responseHeadersToRemove: [unservedHeader],
     ...(role === "Wan" ? wan : {}),
+    ...(callers && { typedPerFilterConfig: { [callersFilterName]: callers } }),
   });
 }

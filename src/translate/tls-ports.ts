@@ -9,6 +9,7 @@
  * Source: Gateway API, "Listeners that are distinct only by Hostname", TLSRouteSpec.hostnames.
  */
 import { compare } from "../model/order.ts";
+import { chainTls } from "./envoy-listeners.ts";
 import type { Chain, ChainTls } from "./envoy-listeners.ts";
 import { anyHost, wildcardsAbove } from "./hosts.ts";
 import { isServed } from "./judged-listener.ts";
@@ -104,14 +105,5 @@ function ownerOf(hostname: string, hostnames: ReadonlySet<string>): string | und
 }
 
 function tlsOf({ tls }: JudgedListener): { readonly tls?: ChainTls } {
-  if (tls === undefined) return {};
-  const { certificates, clients } = tls;
-  return {
-    tls: {
-      certificates: certificates.map(({ name }) => name),
-      ...(clients && {
-        clients: { authorities: clients.authorities.name, isRequired: clients.isRequired },
-      }),
-    },
-  };
+  return tls === undefined ? {} : { tls: chainTls(tls) };
 }

@@ -29,6 +29,7 @@ import { Certificates } from "./certificates.ts";
 import { Fleets } from "./fleets.ts";
 import { GatewaysTls } from "./gateway-tls.ts";
 import type { GatewayTls } from "./gateway-tls.ts";
+import { GatewayTrust } from "./gateway-trust.ts";
 import { judgeListeners } from "./listeners.ts";
 import type { JudgedListener } from "./judged-listener.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
@@ -44,7 +45,8 @@ import type { CountedListener } from "./verdicts.ts";
 
 /** Makes a translator that remembers its last pass. */
 export function createTranslate(): (world: World, desired: Desired) => Translation {
-  const fleets = new Fleets();
+  const trust = new GatewayTrust();
+  const fleets = new Fleets(trust);
   const startBackends = createBackends();
   const targets = new KeyedMemo<AttachTarget>();
   const sameTargets = new MapMemo<AttachTarget>();
@@ -57,7 +59,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const certificates = new Certificates();
   const judgePolicyVerdicts = createPolicyVerdicts();
   const judgePolicies = createBackendPolicies(certificates);
-  const gatewaysTls = new GatewaysTls(certificates);
+  const gatewaysTls = new GatewaysTls(certificates, trust);
   const sameStreams = new KeyedMemo<readonly TlsRouteAtGateway[]>();
   const findTlsRoutes = createTlsRoutes();
   const sameFleets = new MapMemo<FleetConfig>();
@@ -81,6 +83,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
     for (const memo of [targets, carrying, gatewayVerdicts, setVerdicts, sameStreams, counts, configOf])
       memo.endPass();
     certificates.startPass(world, desired);
+    trust.startPass(world, desired);
     gatewaysTls.startPass();
     fleets.startPass(world, desired);
     const policies = judgePolicies(world);

@@ -1,5 +1,5 @@
 /**
- * TLS towards a backend.
+ * TLS towards a backend, and towards the gateways of other clusters.
  *
  * Source: Envoy, extensions.transport_sockets.tls.v3.UpstreamTlsContext.
  */
@@ -10,6 +10,8 @@ import { TlsParameters_TlsProtocol } from "../envoy/envoy/extensions/transport_s
 import { UpstreamTlsContextSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
 import { pack } from "./any.ts";
 import type { BackendTls } from "./backend-tls.ts";
+import type { MutualTls } from "./backends.ts";
+import type { Material } from "./certificates.ts";
 
 /** The transport socket; `certificate` names the secret that is shown to the backend, if it asks. */
 export function upstreamTls(
@@ -38,6 +40,44 @@ export function upstreamTls(
         value: { name: authorities.name, sdsConfig: source },
       },
       alpnProtocols: isHttp2 ? ["h2"] : [],
+    },
+  };
+  const value = pack(UpstreamTlsContextSchema, context);
+  return { name: "envoy.transport_sockets.tls", configType: { case: "typedConfig", value } };
+}
+
+/** What a fleet needs to be let in by other clusters' gateways. */
+export interface GatewayPass {
+  /** What it shows. */
+  readonly identity: Material;
+  /** By what it checks. */
+  readonly authorities: Material;
+}
+
+/**
+ * The transport socket towards other clusters' ingress gateways. No session is ever resumed: what was trusted once is
+ * checked again on every connection, and no two policies have one in common.
+ */
+export function mutualTls(
+  { serverName }: MutualTls,
+  { identity, authorities }: GatewayPass,
+  source: ConfigSource,
+): MessageInitShape<typeof TransportSocketSchema> {
+  const context: MessageInitShape<typeof UpstreamTlsContextSchema> = {
+    sni: serverName,
+    maxSessionKeys: 0,
+    commonTlsContext: {
+      tlsParams: {
+        tlsMinimumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+        tlsMaximumProtocolVersion: TlsParameters_TlsProtocol.TLSv1_3,
+      },
+      tlsCertificateSdsSecretConfigs: [{ name: identity.name, sdsConfig: source }],
+      validationContextType: {
+        case: "validationContextSdsSecretConfig",
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
+        value: { name: authorities.name, sdsConfig: source },
+      },
+      alpnProtocols: ["h2"],
     },
   };
   const value = pack(UpstreamTlsContextSchema, context);

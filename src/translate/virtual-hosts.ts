@@ -9,10 +9,11 @@
  * config.route.v3.VirtualHost.
  */
 import { create } from "@bufbuild/protobuf";
-import { VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import { RouteSchema, VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { byAge, compare } from "../model/order.ts";
 import { anyHost, wildcardsAbove } from "./hosts.ts";
+import { serverNameHeader } from "./hop-headers.ts";
 import { compareRank } from "./matches.ts";
 import type { RouteEntry, TranslatedRoute } from "./routes.ts";
 
@@ -103,6 +104,24 @@ export function virtualHosts(
     hosts.push(remember(name, [domains.join(" ")], () => misdirectedHost(domains)));
   }
   return hosts.sort((a, b) => compare(a.name, b.name));
+}
+
+/** A virtual host for requests over connections that were opened for one name only; others get 421. */
+export function onlyOverItsOwn(host: VirtualHost, serverName: string): VirtualHost {
+  const value = { matchPattern: { case: "exact" as const, value: serverName } };
+  const headers = [
+    {
+      name: serverNameHeader,
+      invertMatch: true,
+      headerMatchSpecifier: { case: "stringMatch" as const, value },
+    },
+  ];
+  const action = { case: "directResponse" as const, value: { status: 421 } };
+  const guards = [
+    { pathSpecifier: { case: "prefix" as const, value: "/" }, headers },
+    { pathSpecifier: { case: "connectMatcher" as const, value: {} }, headers },
+  ].map((match) => create(RouteSchema, { name: `misdirected ${serverName}`, match, action }));
+  return create(VirtualHostSchema, { ...host, routes: [...guards, ...host.routes] });
 }
 
 /** RFC 9110, 15.5.20: the client may ask again over a connection of its own. */

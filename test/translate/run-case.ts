@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -99,12 +99,15 @@ export async function startCase(file: CaseFile, bound: readonly number[]): Promi
 
 async function areOpen(ports: readonly number[]): Promise<boolean> {
   const answers = await Promise.all(
-    ports.map((port) =>
-      fetch(`http://127.0.0.1:${port}/`, { redirect: "manual" }).then(
+    ports.map(async (port) => {
+      const socket = connect(port, "127.0.0.1");
+      const isOpen = await once(socket, "connect").then(
         () => true,
         () => false,
-      ),
-    ),
+      );
+      socket.destroy();
+      return isOpen;
+    }),
   );
   return answers.every((open) => open);
 }

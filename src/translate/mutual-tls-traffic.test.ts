@@ -1,0 +1,411 @@
+import { once } from "node:events";
+import { createServer, request } from "node:http";
+import type { IncomingMessage } from "node:http";
+import { connect as connectHttp2 } from "node:http2";
+import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
+import type { Server } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
+import { expect } from "chai";
+import { envoyProgram, portOf, startCase, thisHost } from "../../test/translate/run-case.ts";
+import type { RunningCase } from "../../test/translate/run-case.ts";
+import { createAuthority } from "../lab/certificates.ts";
+import type { CertificateAuthority } from "../lab/certificates.ts";
+import { spiffeIdOf } from "../model/identity.ts";
+import type { KubeObject } from "../model/kube-object.ts";
+import { egressPool, ingressPool } from "../model/names.ts";
+import type { CaseFile } from "./case-file.ts";
+
+const base = "mc-wan.l7mp.io";
+const serverName = "payment.secure.svc.clusterset.local";
+const host = "payment.secure.svc.cluster.local";
+const policyPort = 31_111;
+const egressPort = 20_001;
+
+const idOf = (cluster: string, gateway: string): string => spiffeIdOf(`${cluster}.${base}`, cluster, gateway);
+
+/** A client of an ingress port. */
+type Client = Pick<
+  ConnectionOptions,
+  "cert" | "key" | "maxVersion" | "minVersion" | "ALPNProtocols" | "servername"
+>;
+
+interface Cluster {
+  readonly id: string;
+  readonly authority: CertificateAuthority;
+}
+
+async function clusterOf(id: string): Promise<Cluster> {
+  return { id, authority: await createAuthority(`authority of ${id}`) };
+}
+
+const trustOf = ({ id, authority }: Cluster) => ({
+  cluster: id,
+  trustDomain: `${id}.${base}`,
+  bundle: authority.certificate,
+});
+
+/** What an authority signs for some URIs, as a client shows it. */
+async function shown(
+  { authority }: Pick<Cluster, "authority">,
+  uris: readonly string[],
+  endedMsAgo?: number,
+): Promise<Client> {
+  const pair = await authority.issue({
+    commonName: "gateway",
+    uris,
+    ...(endedMsAgo !== undefined && { endedMsAgo }),
+  });
+  return { cert: pair.certificate, key: pair.key };
+}
+
+/** An answer's status, or why there is none: no connection, or none that carries a request. */
+async function ask(
+  port: number,
+  client: Client,
+  headers: Record<string, string> = {},
+): Promise<number | "refused"> {
+  const socket = connectTls({
+    host: "127.0.0.1",
+    port,
+    servername: serverName,
+    ALPNProtocols: ["h2"],
+    rejectUnauthorized: false,
+    ...client,
+  });
+  return await askOver(socket, headers);
+}
+
+async function askOver(socket: TLSSocket, headers: Record<string, string> = {}): Promise<number | "refused"> {
+  return await new Promise((resolve) => {
+    const refuse = (): void => {
+      session.destroy();
+      resolve("refused");
+    };
+    const session = connectHttp2("https://gateway", { createConnection: () => socket });
+    session.on("error", refuse);
+    session.on("close", refuse);
+    const stream = session.request({ ":path": "/", ":authority": host, ...headers });
+    stream.on("error", refuse);
+    stream.on("response", (answer: IncomingHttpHeaders & IncomingHttpStatusHeader) => {
+      resolve(answer[":status"] ?? "refused");
+      session.destroy();
+    });
+    stream.end();
+  });
+}
+
+function ingressCase(backends: Readonly<Record<string, number>>): Pick<CaseFile, "objects" | "gateways"> {
+  const namespace = "secure";
+  const objects = Object.entries(backends).flatMap(([name, port]) => [
+    { apiVersion: "v1", kind: "Service", metadata: { namespace, name }, spec: { ports: [{ port: 80 }] } },
+    {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { namespace, name, labels: { "kubernetes.io/service-name": name } },
+      addressType: "IPv4",
+      ports: [{ port }],
+      endpoints: [{ addresses: [thisHost] }],
+    },
+    {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "Gateway",
+      metadata: { namespace, name: `${name}-ingress` },
+      spec: {
+        gatewayClassName: "mc-wan",
+        listeners: [{ name: "high", port: policyPort, protocol: "HTTPS", tls: { mode: "Terminate" } }],
+      },
+    },
+    {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "HTTPRoute",
+      metadata: { namespace, name: `${name}-ingress` },
+      spec: {
+        parentRefs: [{ name: `${name}-ingress` }],
+        rules: [{ backendRefs: [{ name, port: 80 }] }],
+      },
+    },
+  ]) as KubeObject[];
+  const gateways = Object.keys(backends).map((name) => ({
+    gateway: `${namespace}/${name}-ingress`,
+    fleet: ingressPool,
+    pooled: {
+      role: "Ingress" as const,
+      service: { namespace, name },
+      hostnames: [`${name}.${namespace}.svc.cluster.local`],
+      containerPorts: { high: policyPort },
+    },
+  }));
+  return { objects, gateways };
+}
+
+/** An egress gateway that imports the service from clusters at a port. */
+function egressCase(
+  port: number,
+  exporters: readonly string[],
+): Pick<CaseFile, "objects" | "gateways" | "wanBackends"> {
+  const objects = [
+    {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "Gateway",
+      metadata: { namespace: "secure", name: "payment-clusterset" },
+      spec: { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
+    },
+    {
+      apiVersion: "gateway.networking.k8s.io/v1",
+      kind: "HTTPRoute",
+      metadata: { namespace: "secure", name: "payment-clusterset" },
+      spec: {
+        parentRefs: [{ name: "payment-clusterset" }],
+        rules: [{ backendRefs: [{ name: "payment-secure-high", namespace: "mc-wan", port: policyPort }] }],
+      },
+    },
+    {
+      apiVersion: "gateway.networking.k8s.io/v1beta1",
+      kind: "ReferenceGrant",
+      metadata: { namespace: "mc-wan", name: "all" },
+      spec: {
+        from: [{ group: "gateway.networking.k8s.io", kind: "HTTPRoute", namespace: "secure" }],
+        to: [{ group: "", kind: "Service" }],
+      },
+    },
+  ] as KubeObject[];
+  const service = { namespace: "secure", name: "payment" };
+  const pooled = {
+    role: "Egress" as const,
+    service,
+    hostnames: ["payment"],
+    containerPorts: { http: egressPort },
+  };
+  return {
+    objects,
+    gateways: [{ gateway: "secure/payment-clusterset", fleet: egressPool, pooled }],
+    wanBackends: {
+      "payment-secure-high": {
+        service,
+        policy: "high",
+        exporters,
+        remote: exporters.map((cluster) => ({
+          cluster,
+          weight: 1,
+          endpoints: [{ address: "127.0.0.1", port }],
+        })),
+      },
+    },
+  };
+}
+
+describe("Mutual TLS between gateways, by real Envoys", function () {
+  this.timeout(120_000);
+  const servers: Server[] = [];
+  const running: RunningCase[] = [];
+  /** Requests that reached a backend. */
+  const reached: { readonly backend: string; readonly headers: IncomingMessage["headers"] }[] = [];
+  let home: Cluster;
+  let east: Cluster;
+  let stranger: Cluster;
+  let port = 0;
+  let backends: Record<string, number>;
+
+  async function backend(name: string): Promise<number> {
+    const server = createServer(({ headers }, response) => {
+      reached.push({ backend: name, headers });
+      response.end("{}");
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    servers.push(server);
+    return portOf(server);
+  }
+
+  async function start(file: CaseFile, bound: number): Promise<number> {
+    const started = await startCase(file, [bound]);
+    running.push(started);
+    return started.portOf(bound);
+  }
+
+  /** An ingress of the home cluster, which trusts clusters. */
+  async function ingress(of: Cluster, trusted: readonly Cluster[], gateway = "ingress"): Promise<number> {
+    const pair = await of.authority.issue({ commonName: "gateway", uris: [idOf(of.id, gateway)] });
+    const identities = { [ingressPool]: pair };
+    return await start({ ...ingressCase(backends), identities, trust: trusted.map(trustOf) }, policyPort);
+  }
+
+  /** What an egress of the east gets that looks for the service at a port, where it should be exporters'. */
+  async function importing(
+    at: number,
+    exporters: readonly string[],
+    trusted: readonly Cluster[],
+  ): Promise<number> {
+    const pair = await east.authority.issue({ commonName: "gateway", uris: [idOf("east", "egress")] });
+    const own = await start(
+      { ...egressCase(at, exporters), identities: { [egressPool]: pair }, trust: trusted.map(trustOf) },
+      egressPort,
+    );
+    const asked = request({ host: "127.0.0.1", port: own, headers: { host: "payment" } }).end();
+    const [response] = (await once(asked, "response")) as [IncomingMessage];
+    response.resume();
+    return response.statusCode ?? 0;
+  }
+
+  before(async function () {
+    if (envoyProgram() === undefined) return this.skip();
+    [home, east, stranger] = await Promise.all([clusterOf("home"), clusterOf("east"), clusterOf("stranger")]);
+    backends = { payment: await backend("payment"), ledger: await backend("ledger") };
+    port = await ingress(home, [home, east]);
+  });
+  beforeEach(() => {
+    reached.length = 0;
+  });
+  after(async () => {
+    await Promise.all(running.map(({ stop }) => stop()));
+    for (const server of servers) server.close();
+  });
+
+  for (const gateway of ["egress", "shop/web", "ingress-nginx/web"]) {
+    it(`lets in gateway ${gateway} of a cluster of the set`, async () => {
+      expect(await ask(port, await shown(east, [idOf("east", gateway)]))).to.equal(200);
+      expect(reached.map(({ backend }) => backend)).to.deep.equal(["payment"]);
+      expect(Object.keys(reached[0]?.headers ?? {})).not.to.include("x-mc-wan-server-name");
+    });
+  }
+
+  const attacks: readonly {
+    readonly what: string;
+    readonly client: () => Promise<Client> | Client;
+    readonly headers?: Record<string, string>;
+    readonly answer: number | "refused";
+  }[] = [
+    { what: "no certificate", client: () => ({}), answer: "refused" },
+    { what: "a stranger's", client: () => shown(stranger, [idOf("stranger", "egress")]), answer: "refused" },
+    {
+      what: "a stranger's that says it is a cluster's of the set",
+      client: () => shown(stranger, [idOf("east", "egress")]),
+      answer: "refused",
+    },
+    {
+      what: "one that has ended",
+      client: () => shown(east, [idOf("east", "egress")], 1_000),
+      answer: "refused",
+    },
+    {
+      what: "one that a cluster of the set signed for another",
+      client: () => shown(east, [idOf("home", "egress")]),
+      answer: "refused",
+    },
+    {
+      what: "one that a cluster of the set signed for itself and another",
+      client: () => shown(east, [idOf("east", "egress"), idOf("home", "egress")]),
+      answer: 403,
+    },
+    {
+      what: "one with the path of another cluster",
+      client: () => shown(east, [`spiffe://east.${base}/cluster/home/gateway/egress`]),
+      answer: 403,
+    },
+    { what: "an ingress's", client: () => shown(east, [idOf("east", "ingress")]), answer: 403 },
+    {
+      what: "one with no id",
+      client: () => shown(east, []),
+      answer: "refused",
+    },
+    {
+      what: "TLS 1.2",
+      client: async () => ({
+        ...(await shown(east, [idOf("east", "egress")])),
+        maxVersion: "TLSv1.2" as const,
+      }),
+      answer: "refused",
+    },
+    {
+      what: "a name that is no service's",
+      client: async () => ({ ...(await shown(east, [idOf("east", "egress")])), servername: "example.com" }),
+      answer: "refused",
+    },
+    {
+      what: "no name",
+      client: async () => ({ ...(await shown(east, [idOf("east", "egress")])), servername: "" }),
+      answer: "refused",
+    },
+    {
+      what: "the name of another service than its request's",
+      client: async () => ({
+        ...(await shown(east, [idOf("east", "egress")])),
+        servername: "ledger.secure.svc.clusterset.local",
+      }),
+      answer: 421,
+    },
+    {
+      what: "that, and says otherwise in a header",
+      client: async () => ({
+        ...(await shown(east, [idOf("east", "egress")])),
+        servername: "ledger.secure.svc.clusterset.local",
+      }),
+      headers: { "x-mc-wan-server-name": serverName },
+      answer: 421,
+    },
+    {
+      what: "a service that isn't exported",
+      client: () => shown(east, [idOf("east", "egress")]),
+      headers: { ":authority": "kubernetes.default.svc.cluster.local" },
+      answer: 404,
+    },
+  ];
+  for (const { what, client, headers, answer } of attacks) {
+    it(`lets nobody in who comes with: ${what}`, async () => {
+      expect(await ask(port, await client(), headers)).to.equal(answer);
+      expect(reached).to.deep.equal([]);
+    });
+  }
+
+  it("speaks no plain text", async () => {
+    const asked = request({ host: "127.0.0.1", port, headers: { host } }).end();
+    const ended = await once(asked, "response").then(
+      () => "answered",
+      () => "refused",
+    );
+    expect(ended).to.equal("refused");
+    expect(reached).to.deep.equal([]);
+  });
+
+  it("resumes no session: trust is looked at again on every connection", async () => {
+    const client = await shown(east, [idOf("east", "egress")]);
+    const tickets: Buffer[] = [];
+    const socket = connectTls({
+      host: "127.0.0.1",
+      port,
+      servername: serverName,
+      ALPNProtocols: ["h2"],
+      rejectUnauthorized: false,
+      ...client,
+    });
+    socket.on("session", (ticket: Buffer) => tickets.push(ticket));
+    expect(await askOver(socket)).to.equal(200);
+    expect(tickets).to.deep.equal([]);
+  });
+
+  it("carries requests from an egress to the ingress of a cluster that exports the service", async () => {
+    expect(await importing(port, ["home"], [home, east])).to.equal(200);
+    expect(reached.map(({ headers }) => headers.host)).to.deep.equal([host]);
+  });
+
+  const impostors: readonly { readonly what: string; readonly start: () => Promise<number> }[] = [
+    { what: "an egress of that cluster", start: () => ingress(home, [home, east], "egress") },
+    { what: "an ingress of another cluster of the set", start: () => ingress(east, [home, east]) },
+    { what: "a stranger", start: () => ingress(stranger, [home, east, stranger]) },
+    {
+      what: "another cluster of the set in that one's name",
+      start: () => ingress({ id: "home", authority: east.authority }, [home, east]),
+    },
+  ];
+  for (const { what, start: impostor } of impostors) {
+    it(`an egress sends nothing to ${what}`, async () => {
+      expect(await importing(await impostor(), ["home"], [home, east])).to.equal(503);
+      expect(reached).to.deep.equal([]);
+    });
+  }
+
+  it("an egress sends nothing where the exporter has said nothing of its authority", async () => {
+    expect(await importing(port, ["home"], [east])).to.equal(503);
+    expect(reached).to.deep.equal([]);
+  });
+});
