@@ -10,7 +10,7 @@ import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/en
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import type { Desired, FleetName } from "../model/desired.ts";
+import type { Desired, DrainingPort, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
@@ -63,7 +63,7 @@ export class Fleets {
   readonly #configs = new KeyedMemo<FleetConfig>();
 
   /** Ports at which the ingress pool still listens for a policy, by its name. */
-  #draining: ReadonlyMap<string, readonly number[]> = new Map();
+  #draining: ReadonlyMap<string, readonly DrainingPort[]> = new Map();
 
   constructor(trust: GatewayTrust) {
     this.#trust = trust;
@@ -74,12 +74,7 @@ export class Fleets {
     this.#clusters.startPass();
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
-    this.#draining = new Map(
-      [...Map.groupBy(desired.draining, ({ policy }) => policy)].map(([policy, ports]) => [
-        policy,
-        ports.map(({ port }) => port),
-      ]),
-    );
+    this.#draining = Map.groupBy(desired.draining, ({ policy }) => policy);
     for (const memo of [
       this.#listeners,
       this.#virtualHosts,
@@ -162,9 +157,12 @@ export class Fleets {
   }
 
   /** A listener of a policy is open at the policy's port, and at those before until peers have left them. */
-  #portsOf({ containerPort, listener }: JudgedListener): readonly number[] {
+  #portsOf({ containerPort, listener, way }: JudgedListener): readonly number[] {
     const draining = this.#draining.size === 0 ? undefined : this.#draining.get(listener.name);
-    return draining === undefined ? [containerPort] : [containerPort, ...draining];
+    if (draining === undefined) return [containerPort];
+    // A port of another mode is closed at once: nobody who follows the policy sends there any more.
+    const ofMode = draining.filter(({ mode = "Plain" }) => (mode === "MutualTLS") === (way === "Https"));
+    return [containerPort, ...ofMode.map(({ port }) => port)];
   }
 
   /** Every imported port has a port of its own, so that clients need not send a Host that tells services apart. */
