@@ -1,14 +1,19 @@
-/** Whatever the world, a real Envoy takes all that is made of it. MCWAN_FUZZ=n tries n times as many worlds. */
+/**
+ * Whatever the world, a real Envoy takes all that is made of it: by itself, and one world after the other while it runs.
+ * MCWAN_FUZZ=n tries n times as many worlds.
+ */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { expect } from "chai";
 import fc from "fast-check";
 import { findBinary } from "../../src/lab/binaries/binaries.ts";
 import { worldFrom } from "../../src/reconcile/world-from-yaml.ts";
 import { staticBootstrap } from "../translate/static-bootstrap.ts";
 import { createPass } from "./pass.ts";
+import { RunningEnvoy } from "./running-envoy.ts";
 import { worldFile } from "./worlds.ts";
 
 const run = promisify(execFile);
@@ -43,5 +48,21 @@ describe("in every world, a real Envoy", function () {
       }),
       { numRuns: 12 * runsFactor, interruptAfterTimeLimit: 150_000 * runsFactor },
     );
+  });
+
+  it("takes all of them while it runs, whatever it had before", async () => {
+    const running = await RunningEnvoy.start();
+    try {
+      await fc.assert(
+        fc.asyncProperty(worldFile, async (file) => {
+          const { translation } = createPass()(worldFrom(file));
+          for (const [name, fleet] of translation.config.fleets)
+            expect(await running.refuses(fleet), name).to.deep.equal([]);
+        }),
+        { numRuns: 10 * runsFactor, interruptAfterTimeLimit: 60_000 * runsFactor },
+      );
+    } finally {
+      await running.stop();
+    }
   });
 });

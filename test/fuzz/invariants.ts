@@ -7,10 +7,12 @@ import type { JsonValue } from "@bufbuild/protobuf";
 import { ClusterSchema } from "../../src/envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import { ListenerSchema } from "../../src/envoy/envoy/config/listener/v3/listener_pb.ts";
 import { envoyRegistry } from "../../src/envoy/registry.ts";
+import { objectKey } from "../../src/model/desired.ts";
 import type { PooledGateway, ServiceRef } from "../../src/model/desired.ts";
 import type { FleetConfig } from "../../src/model/envoy-config.ts";
+import type { ObjectTypes } from "../../src/model/kinds.ts";
 import { keyOf } from "../../src/model/kube-object.ts";
-import { egressPool, ingressPool, routeOfEnvoyRoute } from "../../src/model/names.ts";
+import { dummyNamespace, egressPool, ingressPool, labels, routeOfEnvoyRoute } from "../../src/model/names.ts";
 import { isHeard } from "../../src/model/world.ts";
 import type { Outcome } from "./pass.ts";
 import { partsOf, tablesOf, waysOf } from "./ways.ts";
@@ -28,6 +30,36 @@ export function forbiddenWays(outcome: Outcome): readonly string[] {
         .map((target) => `${name}: ${way.route ?? "a connection"} leads to ${target}`);
     }),
   );
+}
+
+/**
+ * Backends in routes that mc-wan writes for imports and exports, whoever carries them out: dummies of what nobody exports, and
+ * Services of other namespaces.
+ */
+export function forbiddenRefs(outcome: Outcome): readonly string[] {
+  const { desired } = outcome;
+  return [...desired.objects.values()].flatMap(({ kind, object }) => {
+    if (kind !== "HTTPRoute") return [];
+    const { metadata, spec } = object as ObjectTypes["HTTPRoute"];
+    const refs = (spec.rules ?? []).flatMap(({ backendRefs = [], filters = [] }) => [
+      ...backendRefs,
+      ...filters.flatMap(({ requestMirror }) => requestMirror?.backendRef ?? []),
+    ]);
+    return refs
+      .filter(({ group = "", kind: of = "Service", namespace = metadata.namespace, name }) => {
+        // A kind that nobody has: written so that the rule leads nowhere.
+        if (group !== "" || of !== "Service") return false;
+        if (namespace !== dummyNamespace) return namespace !== metadata.namespace;
+        const dummy = desired.objects.get(objectKey("Service", `${namespace}/${name}`))?.object;
+        const labelled = dummy?.metadata.labels ?? {};
+        const service = {
+          namespace: labelled[labels.serviceNamespace] ?? "",
+          name: labelled[labels.serviceName] ?? "",
+        };
+        return dummy === undefined || !isExported(service, outcome);
+      })
+      .map(({ namespace = "", name }) => `${keyOf(metadata)} leads to ${namespace}/${name}`);
+  });
 }
 
 /** Clusters that no way leads to, alone or as part of another. */
@@ -48,7 +80,8 @@ export function idleClusters({ translation }: Outcome): readonly string[] {
 
 /** Virtual hosts of shared pools that carry, under a service's name, what is not the service's. */
 export function strayHosts(outcome: Outcome): readonly string[] {
-  const { desired, translation } = outcome;
+  const { world, desired, translation } = outcome;
+  if (world.settings.dataPlane.name !== "envoy") return [];
   const pooled = desired.gateways.flatMap((served) =>
     served.pooled === undefined ? [] : [{ ...served.pooled, key: keyOf(served.gateway.metadata) }],
   );

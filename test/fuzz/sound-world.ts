@@ -3,7 +3,7 @@
  * worlds take things out of it, and put others in their place: from nothing, hardly any would lead a request anywhere.
  */
 import type { KubeObject } from "../../src/model/kube-object.ts";
-import { siteData } from "./certificates.ts";
+import { authorityData, siteData } from "./certificates.ts";
 import { namespaces, objectOf } from "./names.ts";
 
 const ours = "mc-wan.l7mp.io/v1alpha1";
@@ -113,6 +113,80 @@ const routes: readonly KubeObject[] = [
   ),
 ];
 
+/** What Istio makes of a Gateway that mc-wan writes: a Service with Pods behind it, and that it is programmed. */
+const byIstio = (
+  name: string,
+  ports: Readonly<Record<string, number>>,
+  address: string,
+): readonly KubeObject[] => {
+  const owner = { apiVersion: gatewayApi, kind: "Gateway", name, uid: `uid of Gateway c/${name}` };
+  const listed = Object.entries(ports).map(([port, number]) => ({
+    name: port,
+    port: number,
+    protocol: "TCP",
+  }));
+  const programmed = {
+    type: "Programmed",
+    status: "True",
+    reason: "Programmed",
+    message: "",
+    observedGeneration: 1,
+  };
+  return [
+    objectOf(
+      ["v1", "Service"],
+      {
+        namespace: "c",
+        name: `${name}-istio`,
+        labels: { "gateway.networking.k8s.io/gateway-name": name },
+        ownerReferences: [owner],
+      } as KubeObject["metadata"],
+      { spec: { type: "ClusterIP", ports: listed.map((port) => ({ ...port, targetPort: port.port })) } },
+    ),
+    objectOf(
+      ["discovery.k8s.io/v1", "EndpointSlice"],
+      { namespace: "c", name: `${name}-istio-x`, labels: { "kubernetes.io/service-name": `${name}-istio` } },
+      {
+        addressType: "IPv4",
+        ports: listed,
+        endpoints: [{ addresses: [address], conditions: { ready: true } }],
+      },
+    ),
+    objectOf(
+      [gatewayApi, "Gateway"],
+      {
+        namespace: "c",
+        name,
+        ...birth,
+        labels: {
+          "app.kubernetes.io/managed-by": "mc-wan",
+          "mc-wan.l7mp.io/service-namespace": "c",
+          "mc-wan.l7mp.io/service-name": "a",
+        },
+      },
+      {
+        spec: {
+          gatewayClassName: "istio",
+          listeners: listed.map(({ name: port, port: number }) => ({
+            name: port,
+            port: number,
+            protocol: "HTTP",
+            allowedRoutes: { namespaces: { from: "Same" } },
+          })),
+        },
+        status: {
+          listeners: listed.map((port) => ({
+            name: port.name,
+            attachedRoutes: 1,
+            supportedKinds: [],
+            conditions: [programmed],
+          })),
+        },
+      },
+    ),
+  ];
+};
+
 /** Objects of the home cluster. */
 export const soundHome: readonly KubeObject[] = [
   objectOf(
@@ -127,6 +201,14 @@ export const soundHome: readonly KubeObject[] = [
       spec: { controllerName: "mc-wan.l7mp.io/gateway-controller" },
     },
   ),
+  objectOf(
+    [gatewayApi, "GatewayClass"],
+    { name: "istio", ...birth },
+    { spec: { controllerName: "istio.io/gateway-controller" } },
+  ),
+  ...byIstio("a-ingress", { high: 31111, low: 31112 }, "198.18.1.20"),
+  ...byIstio("a-clusterset", { http: 80 }, "198.18.1.21"),
+  objectOf(["v1", "ConfigMap"], { namespace: "c", name: "authority" }, { data: authorityData }),
   ...[...namespaces, "mc-wan", "mc-wan-system"].map((name) =>
     objectOf(["v1", "Namespace"], { name, ...(name === "shop" && { labels: { team: "red" } }) }, {}),
   ),

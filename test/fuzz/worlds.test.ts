@@ -6,7 +6,7 @@ import type { Plan } from "../../src/apply/planner.ts";
 import type { World } from "../../src/model/world.ts";
 import { worldFrom } from "../../src/reconcile/world-from-yaml.ts";
 import type { WorldFile } from "../../src/reconcile/world-from-yaml.ts";
-import { dangling, forbiddenWays, idleClusters, strayHosts } from "./invariants.ts";
+import { dangling, forbiddenRefs, forbiddenWays, idleClusters, strayHosts } from "./invariants.ts";
 import { ModelApiServer } from "./model-api-server.ts";
 import { createPass, printOutcome, reversed } from "./pass.ts";
 import type { Outcome } from "./pass.ts";
@@ -67,7 +67,7 @@ describe("in every world, what the pure stages make of it", function () {
   });
 
   it("leads to no service that is not exported, and to none that the route's owner may not name", () => {
-    expectNone(forbiddenWays);
+    expectNone((outcome) => [...forbiddenWays(outcome), ...forbiddenRefs(outcome)]);
   });
 
   it("has no cluster that nothing leads to", () => {

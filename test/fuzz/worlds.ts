@@ -7,6 +7,7 @@ import type { KubeObject } from "../../src/model/kube-object.ts";
 import { keyOf } from "../../src/model/kube-object.ts";
 import { kindOf } from "../../src/reconcile/world-from-yaml.ts";
 import type { WorldFile } from "../../src/reconcile/world-from-yaml.ts";
+import { backendTlsPolicy, configMap } from "./backend-tls.ts";
 import {
   gateway,
   grpcRoute,
@@ -74,6 +75,8 @@ const home = mixed(soundHome, [
   several(grpcRoute, 1),
   several(tlsRoute, 1),
   several(referenceGrant, 3),
+  several(backendTlsPolicy, 2),
+  several(configMap, 1),
 ]);
 
 const gatewayAddress = fc.constantFrom(
@@ -187,6 +190,17 @@ const peer = fc
     objects: state === "Unsynced" || state === "Refused" ? [] : objects,
   }));
 
+/** Mostly mc-wan's own Envoys; else an implementation that is there, or isn't. */
+const dataPlane = fc.oneof(
+  { weight: 5, arbitrary: fc.constant({ name: "envoy" as const }) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .constantFrom("istio", "istio", "mc-wan", "nowhere")
+      .map((gatewayClassName) => ({ name: "gateway-api" as const, gatewayClassName })),
+  },
+);
+
 /** The form that tests of reconcile are written in, too: what a failure prints can become one. */
 export const worldFile: fc.Arbitrary<WorldFile> = fc
   .record({
@@ -194,6 +208,7 @@ export const worldFile: fc.Arbitrary<WorldFile> = fc
     settings: fc.record({
       dummyEndpoints: fc.constantFrom("All", "Referenced"),
       legacyEndpoints: fc.boolean(),
+      dataPlane,
       ingress: fc.constantFrom(
         { mode: "PodIP", addresses: [] },
         { mode: "PodIP", addresses: [] },
