@@ -11,6 +11,7 @@ import type { BenchLab } from "./cluster.ts";
 import { envoy } from "./envoy.ts";
 import { envoyGateway } from "./envoy-gateway.ts";
 import { exports } from "./exports.ts";
+import { faults } from "./faults.ts";
 import { idle } from "./idle.ts";
 import { measurementText } from "./measurement.ts";
 import type { BenchContext, Measurement } from "./measurement.ts";
@@ -26,7 +27,7 @@ interface Group {
   readonly run: (context: BenchContext, names: ReadonlySet<string>) => Promise<readonly Measurement[]>;
   /** The longest that it may take. */
   readonly minutes: number;
-  /** Only run when it is named: it needs a program that takes long to build. */
+  /** Only run when it is named: it takes long, or needs a program that takes long to build. */
   readonly onlyWhenNamed?: boolean;
 }
 
@@ -59,6 +60,13 @@ const groups: readonly Group[] = [
       ]),
   },
   {
+    names: ["faults"],
+    minutes: 60,
+    onlyWhenNamed: true,
+    run: async (context) =>
+      await inLab(["c1", "c2", "c3"], context, async (lab) => await faults(lab, context)),
+  },
+  {
     names: ["envoy-gateway"],
     minutes: 40,
     onlyWhenNamed: true,
@@ -74,7 +82,7 @@ Measures mc-wan on this machine and prints the figures beside their targets. Not
 is 0 when everything asked for was measured, 1 when a benchmark failed, 2 for wrong usage, 130 after Ctrl-C.
 
   --only <name>   only this benchmark; may be repeated: ${allNames.join(", ")}
-                  (envoy-gateway runs only when it is named: building Envoy Gateway takes long the first time)
+                  (faults and envoy-gateway run only when they are named: they take long)
   --quick         a tenth of the size: to try the benchmarks themselves
   --json          the result as JSON on standard output; progress goes to standard error
   --help          prints this
