@@ -126,7 +126,6 @@ export class Controller {
           changed: (isHeld) => {
             metrics.set("mcwan_leader", {}, isHeld ? 1 : 0);
             this.#leads = isHeld;
-            this.#probe();
             if (isHeld) this.#apply();
             else {
               this.#applier.leadershipLost();
@@ -203,17 +202,13 @@ export class Controller {
     this.#tellOfPeers();
     this.#desired = this.#reconcile.run(world);
     if (this.#desired === undefined) return;
-    this.#probe();
+    // Every replica serves Envoys, and tells them what it finds itself.
+    this.#observer.setProbes(this.#desired.probes);
     const carried = this.#options.dataPlane.carry(world, this.#desired);
     if (carried === undefined) return;
     this.#isServing = true;
     if (carried === "New") this.#applySoon();
     else this.#apply();
-  }
-
-  /** Only what is written follows from probes: one replica is enough. */
-  #probe(): void {
-    this.#observer.setProbes(this.#leads ? (this.#desired?.probes ?? []) : []);
   }
 
   /** Once the proxies' bytes are on their way: plans may take longer than what proxies are sent. */

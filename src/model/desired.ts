@@ -153,10 +153,13 @@ export interface ProbeTarget {
   /** IPv4. */
   readonly address: string;
   readonly port: number;
+  /** Clients meet it past any Envoy, and its cluster can't say that it has gone. */
+  readonly isUrgent?: true;
 }
 
 /** The key of a target in {@link World.answering}. */
-export const probeKey = ({ address, port }: ProbeTarget): string => `${address}:${port}`;
+export const probeKey = ({ address, port }: Pick<ProbeTarget, "address" | "port">): string =>
+  `${address}:${port}`;
 
 /** A port that a WANPolicy had before its own and at which the shared ingress pool still listens. */
 export interface DrainingPort {
@@ -180,7 +183,7 @@ export interface Desired {
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   /** By the name of the dummy Service in namespace `mc-wan`. */
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
-  /** Gateways of stale peers that clients connect to past any Envoy: somebody has to look whether they are there. Sorted, each once. */
+  /** Gateways of peers, at the port of each policy: somebody has to look whether they can be reached. Sorted, each once. */
   readonly probes: readonly ProbeTarget[];
   /** Certificates that shall exist, sorted by fleet. Their keys are made by whoever issues them (apply/identity-issuer.ts). */
   readonly identities: readonly WantedIdentity[];

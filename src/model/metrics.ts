@@ -60,6 +60,11 @@ export const metrics = {
   mcwan_watch_events_total: { type: "counter", help: "Watch events.", labels: ["cluster", "kind"] },
   mcwan_kinds_synced: { type: "gauge", help: "Kinds of a cluster that were listed.", labels: ["cluster"] },
   mcwan_peers: { type: "gauge", help: "Peers by state.", labels: ["state"] },
+  mcwan_gateway_probes_total: {
+    type: "counter",
+    help: "TCP probes of peers' gateways: taken, silent, or untried for a fault of this machine.",
+    labels: ["outcome"],
+  },
   mcwan_leader: { type: "gauge", help: "1 while this replica writes.", labels: [] },
   mcwan_xds_streams: { type: "gauge", help: "Open ADS streams.", labels: ["fleet"] },
   mcwan_xds_pushes_total: {

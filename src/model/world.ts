@@ -156,7 +156,7 @@ export interface World {
   readonly overdue: ReadonlySet<string>;
   /**
    * Whether gateways that {@link Desired.probes} names take connections, by `address:port`. One that is not in here is
-   * unknown: what was said of it before stays.
+   * unknown: what was said of it before stays. Every replica looks for itself.
    */
   readonly answering: ReadonlyMap<string, boolean>;
   /** Who home's gateways are; undefined until there is an authority, and the cluster has an id. */

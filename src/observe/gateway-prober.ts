@@ -1,20 +1,20 @@
 /**
- * Probes gateways of stale peers: their cluster can't say any more that one has gone, and clients of a Direct shadow have
- * no Envoy that would notice. Each every two seconds, all together at most twenty a second; nothing while there are none.
+ * Probes gateways of peers at the port of each policy, so through its tunnel: one check for all services. Where a gateway is
+ * silent, Envoys are told so in the endpoints of every service behind it, and go on without us with what they were told last. All together at
+ * most twenty probes a second; nothing while there are no gateways.
  *
  *     Desired.probes → setTargets → TCP connections → World.answering
  */
 import { probeKey } from "../model/desired.ts";
 import type { ProbeTarget } from "../model/desired.ts";
+import type { Metrics } from "../model/metrics.ts";
 import type { Timing } from "../model/timing.ts";
 import type { World } from "../model/world.ts";
-import { afterProbe, unprobed } from "./probe-state.ts";
+import { afterProbe, pauseAfter, unprobed } from "./probe-state.ts";
 import type { ProbeState } from "./probe-state.ts";
 
 /** How long a gateway may take to accept a connection. */
 const limitMs = 1000;
-/** From the end of a gateway's probe to its next. */
-const pauseMs = 2000;
 /** Between the beginnings of any two probes: links cost money. */
 const spacingMs = 50;
 
@@ -23,13 +23,14 @@ export type ProbeGateway = (target: ProbeTarget, limitMs: number) => Promise<boo
 
 export interface GatewayProberOptions {
   readonly timing: Timing;
+  readonly metrics: Metrics;
   readonly probe: ProbeGateway;
   /** {@link GatewayProber.answering} is another. */
   readonly changed: () => void;
 }
 
 interface Probed {
-  readonly target: ProbeTarget;
+  target: ProbeTarget;
   state: ProbeState;
   /** When it is next probed; infinite while a probe is under way. */
   dueMs: number;
@@ -61,7 +62,11 @@ export class GatewayProber {
     this.#probed = new Map(
       targets.map((target) => {
         const key = probeKey(target);
-        return [key, before.get(key) ?? { target, state: unprobed, dueMs }];
+        const known = before.get(key);
+        if (known === undefined) return [key, { target, state: unprobed, dueMs }];
+        if (target.isUrgent !== known.target.isUrgent && known.dueMs !== Infinity) known.dueMs = dueMs;
+        known.target = target;
+        return [key, known];
       }),
     );
     this.#tell();
@@ -89,11 +94,14 @@ export class GatewayProber {
   }
 
   async #probe(probed: Probed): Promise<void> {
-    const { timing, probe } = this.#options;
+    const { timing, probe, metrics } = this.#options;
     probed.dueMs = Infinity;
     const answer = await probe(probed.target, limitMs);
-    probed.dueMs = timing.now() + pauseMs;
+    const outcome = answer === undefined ? "untried" : answer ? "taken" : "silent";
+    metrics.increment("mcwan_gateway_probes_total", { outcome });
     probed.state = afterProbe(probed.state, answer);
+    const isUrgent = probed.target.isUrgent ?? false;
+    probed.dueMs = timing.now() + pauseAfter(probed.state, { isUrgent, jitter: timing.random() });
     if (this.#probed.get(probeKey(probed.target)) !== probed) return;
     this.#tell();
     this.#schedule();

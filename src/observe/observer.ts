@@ -95,7 +95,12 @@ export class Observer {
       changed,
     });
     this.#peers = new ClusterSet({ ...options, connect: options.connectPeer, changed });
-    this.#prober = new GatewayProber({ timing: options.timing, probe: options.probeGateway, changed });
+    this.#prober = new GatewayProber({
+      timing: options.timing,
+      metrics: options.metrics,
+      probe: options.probeGateway,
+      changed,
+    });
   }
 
   start(): void {

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { afterProbe, unprobed } from "./probe-state.ts";
+import { afterProbe, pauseAfter, unprobed } from "./probe-state.ts";
 
 const after = (...answers: (boolean | undefined)[]): boolean | undefined =>
   answers.reduce(afterProbe, unprobed).isAnswering;
@@ -12,11 +12,24 @@ describe("what follows from probes of a gateway", () => {
     expect(after(false, false, false)).to.equal(false);
   });
 
-  it("is silence only after three in a row, and its end with the first that succeeds", () => {
+  it("is silence only after three in a row, and its end after two that succeed", () => {
     expect(after(true, false, false)).to.equal(true);
     expect(after(true, false, false, true, false, false)).to.equal(true);
     expect(after(true, false, false, false)).to.equal(false);
-    expect(after(false, false, false, false, true)).to.equal(true);
+    expect(after(false, false, false, false, true)).to.equal(false);
+    expect(after(false, false, false, true, false, true)).to.equal(false);
+    expect(after(false, false, false, true, true)).to.equal(true);
+  });
+
+  it("is looked at more often while in doubt, seldom while it is well, and never all at the same moment", () => {
+    const pause = (answers: boolean[], jitter = 0, isUrgent = false): number =>
+      pauseAfter(answers.reduce(afterProbe, unprobed), { isUrgent, jitter });
+    expect(pause([true])).to.equal(9_000);
+    expect(pause([true], 0.99)).to.be.within(10_900, 11_000);
+    expect(pause([true, false])).to.equal(1_000);
+    expect(pause([true, false, false, false])).to.equal(3_600);
+    expect(pause([true, false, false, false, true])).to.equal(1_000);
+    expect(pause([true], 0.5, true)).to.equal(2_000);
   });
 
   it("doesn't count what could not be tried", () => {

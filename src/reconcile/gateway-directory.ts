@@ -22,6 +22,8 @@ interface GatewayAddress {
 export interface GatewayDirectory {
   /** Gateways of a cluster's pool that listen for a policy, sorted by address. */
   readonly find: (cluster: ClusterId | Home, pool: string, policy: string) => readonly GatewayAddress[];
+  /** Gateways of all peers, at every port that they listen to for some policy. */
+  readonly ofPeers: readonly { readonly address: string; readonly port: number }[];
   /** What is wrong with the addresses that peers advertise, in the order of clusters. */
   readonly problems: readonly Problem[];
 }
@@ -61,8 +63,16 @@ export function gatewayDirectory(
     }
     pools.set(peer.id, ofPeer);
   }
+  const ofPeers = [...pools].flatMap(([cluster, ofCluster]) =>
+    cluster === home
+      ? []
+      : [...ofCluster.values()]
+          .flat()
+          .flatMap(({ address, ports }) => Object.values(ports).map((port) => ({ address, port }))),
+  );
   return {
     problems,
+    ofPeers,
     find: (cluster, pool, policy) =>
       (pools.get(cluster)?.get(pool) ?? []).flatMap(({ address, zone, ports }) => {
         const port = Object.hasOwn(ports, policy) ? ports[policy] : undefined;

@@ -135,7 +135,9 @@ export class Materialiser {
     }
     const slices = this.#dummySlices(world, { sides, dummySides, directory, owner: pass.owner });
     const ofClusters = spread?.contributions(sides) ?? [];
-    const probes = probesOf(sides.values());
+    // Another implementation's gateways have health checks of their own.
+    const gateways = other === undefined ? directory.ofPeers : [];
+    const probes = probesOf(sides.values(), gateways);
     const sameProbes = this.#once("probes", [JSON.stringify(probes)], () => probes);
     this.#single.endPass();
     this.#sides.endPass();

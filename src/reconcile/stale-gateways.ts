@@ -50,10 +50,15 @@ function stands({ home: { EndpointSlice } }: World, shadowKey: string, target: P
   return endpoint?.conditions?.ready !== false;
 }
 
-/** All that is to be probed: sorted, each once. */
-export function probesOf(sides: Iterable<ImportSide>): ProbeTarget[] {
+/** All that is to be probed: sorted, each once. `gateways` are those that Envoys send requests to. */
+export function probesOf(
+  sides: Iterable<ImportSide>,
+  gateways: readonly Pick<ProbeTarget, "address" | "port">[],
+): ProbeTarget[] {
   const targets = new Map<string, ProbeTarget>();
+  for (const { address, port } of gateways) targets.set(probeKey({ address, port }), { address, port });
   for (const { probes } of sides)
-    for (const { address, port } of probes) targets.set(probeKey({ address, port }), { address, port });
+    for (const { address, port } of probes)
+      targets.set(probeKey({ address, port }), { address, port, isUrgent: true });
   return [...targets.values()].sort((a, b) => compare(a.address, b.address) || a.port - b.port);
 }

@@ -44,6 +44,8 @@ export interface CaseFile {
   readonly identities?: Readonly<Record<string, { readonly certificate: string; readonly key: string }>>;
   /** Whose word is taken. */
   readonly trust?: Desired["trust"];
+  /** Gateways that were probed, by `address:port`. */
+  readonly answering?: Readonly<Record<string, boolean>>;
 }
 
 export interface Case {
@@ -61,6 +63,7 @@ export function reversed(file: CaseFile): CaseFile {
     objects: file.objects.toReversed(),
     gateways: file.gateways.toReversed(),
     ...(file.expired && { expired: file.expired.toReversed() }),
+    ...(file.answering && { answering: file.answering }),
     wanBackends: Object.fromEntries(Object.entries(file.wanBackends ?? {}).reverse()),
     ...(file.identities && { identities: file.identities }),
     ...(file.trust && { trust: file.trust }),
@@ -107,7 +110,6 @@ export function buildCase(file: CaseFile): Case {
       listening: new Map(),
       sending: new Map(),
       overdue: new Set(),
-      answering: new Map(),
       identity: {
         trustDomain: "home.mc-wan.l7mp.io",
         bundle: "",
@@ -118,7 +120,9 @@ export function buildCase(file: CaseFile): Case {
           ]),
         ),
       },
+
       controllerIdentity: undefined,
+      answering: new Map(Object.entries(file.answering ?? {})),
       settings,
     },
     desired: {

@@ -94,6 +94,15 @@ const circuitBreakers = create(CircuitBreakersSchema, {
   ],
 });
 
+/** An endpoint that comes, or comes back, gets its share bit by bit. */
+const byLoad = {
+  lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,
+  lbConfig: {
+    case: "leastRequestLbConfig" as const,
+    value: { slowStartConfig: { slowStartWindow: duration(10_000) } },
+  },
+};
+
 /** The same client, the same endpoint, at every Envoy; few clients move when endpoints come or go. */
 const byHash = {
   lbPolicy: Cluster_LbPolicy.RING_HASH,
@@ -201,7 +210,7 @@ function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
     clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { edsConfig: overAds },
     connectTimeout: duration(connectTimeoutMs),
-    ...(spec.hasAffinity ? byHash : { lbPolicy: Cluster_LbPolicy.LEAST_REQUEST }),
+    ...(spec.hasAffinity ? byHash : byLoad),
     ...(isWan ? { upstreamBindConfig: wanSockets } : {}),
     commonLbConfig: {
       healthyPanicThreshold: { value: 0 },

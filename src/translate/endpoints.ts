@@ -17,6 +17,7 @@ import type {
   ClusterLoadAssignment,
   ClusterLoadAssignment_Policy,
 } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
+import { probeKey } from "../model/desired.ts";
 import type { Desired, WanBackend } from "../model/desired.ts";
 import { isReachable } from "../model/ipv4.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
@@ -40,6 +41,7 @@ export class Endpoints {
   #slices: SlicesByService = new Map();
   #services: Store<ObjectTypes["Service"]> = new Map();
   #wanBackends: Desired["wanBackends"] = new Map();
+  #answering: World["answering"] = new Map();
 
   /** Starts a pass over one World. */
   startPass(world: World, desired: Desired): void {
@@ -49,7 +51,8 @@ export class Endpoints {
     this.#slices = this.#index.get("", [slices], () => slicesByService(slices));
     this.#services = world.home.Service;
     this.#wanBackends = this.#sameWanBackends.same(desired.wanBackends);
-    const dependencies = [this.#slices, this.#services, this.#wanBackends];
+    this.#answering = world.answering;
+    const dependencies = [this.#slices, this.#services, this.#wanBackends, this.#answering];
     this.#epoch = this.#epochs.get("", dependencies, () => ({}));
   }
 
@@ -61,7 +64,8 @@ export class Endpoints {
   #look(spec: ServiceClusterSpec | WanClusterSpec, previous: Known | undefined): Known {
     if (spec.form === "Wan") {
       const backend = this.#wanBackends.get(spec.dummy);
-      return known([backend], previous, () => assignmentOfWan(spec, backend));
+      const silent = silentOf(backend, this.#answering);
+      return known([backend, silent.join()], previous, () => assignmentOfWan(spec, backend, new Set(silent)));
     }
     const { importedAs } = spec;
     const spillOverBelow =
@@ -157,7 +161,11 @@ function spillOver(below: number | undefined): { policy?: ClusterLoadAssignment_
 }
 
 /** A locality per cluster, weighted by its ready backends; a priority per tier, without gaps. */
-function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined): ClusterLoadAssignment {
+function assignmentOfWan(
+  spec: WanClusterSpec,
+  backend: WanBackend | undefined,
+  silent: ReadonlySet<string>,
+): ClusterLoadAssignment {
   const remote = (backend?.remote ?? []).filter(
     ({ endpoints, weight, ports }) =>
       endpoints.length > 0 &&
@@ -176,9 +184,29 @@ function assignmentOfWan(spec: WanClusterSpec, backend: WanBackend | undefined):
         priority: tiers.indexOf(tier),
         lbEndpoints: endpoints
           .toSorted((a, b) => compare(a.address, b.address) || a.port - b.port)
-          .map(({ address, port }) => lbEndpoint(address, port)),
+          .map(({ address, port }) => ({
+            ...lbEndpoint(address, port),
+            ...(silent.has(probeKey({ address, port })) ? { healthStatus: HealthStatus.UNHEALTHY } : {}),
+          })),
       })),
   });
+}
+
+/**
+ * Gateways behind a backend that take no connections, as far as probes can tell; none if that is all of them: then it is
+ * more likely that the one who looks is cut off, and if not, nothing is lost by trying.
+ */
+function silentOf(backend: WanBackend | undefined, answering: World["answering"]): string[] {
+  const silent: string[] = [];
+  let isAnyLeft = false;
+  for (const { endpoints } of backend?.remote ?? []) {
+    for (const { address, port } of endpoints) {
+      const key = probeKey({ address, port });
+      if (answering.get(key) === false) silent.push(key);
+      else isAnyLeft = true;
+    }
+  }
+  return isAnyLeft ? silent : [];
 }
 
 function lbEndpoint(address: string, port: number): MessageInitShape<typeof LbEndpointSchema> {

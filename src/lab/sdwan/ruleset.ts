@@ -18,6 +18,8 @@ export const TABLE = "mcwan_lab";
 export const MANAGEMENT_INTERFACE = "mgmt";
 /** Port of every API server. */
 export const API_SERVER_PORT = 6443;
+/** Source ports of the controllers' probes of gateways (drivers/net/tcp-probe.ts): no payload, and counted apart. */
+const PROBE_PORTS = "29000-29999";
 /** Length of an IPv4 header without options, which is what the lab's kernels send. */
 export const IPV4_HEADER_BYTES = 20;
 
@@ -56,12 +58,15 @@ table inet ${TABLE} {
   set refused_out { typeof ip daddr . meta l4proto . th dport; flags dynamic; size 4096; counter; }
   set refused_in { typeof iifname . meta l4proto . th dport; flags dynamic; size 4096; counter; }
   counter noise { }
+  counter probes { }
   counter refused { }
 
   chain refuse {
     counter name refused reject with icmpx admin-prohibited
   }
   chain wan_out {
+    oifname . tcp dport @open tcp sport ${PROBE_PORTS} counter name probes return
+    oifname . tcp sport @open tcp dport ${PROBE_PORTS} counter name probes return
     oifname . tcp dport @open add @out_request { oifname . tcp dport . tcp doff counter } return
     oifname . tcp sport @open add @out_reply { oifname . tcp sport . tcp doff counter } return
     ip saddr ${TUNNELS_CIDR} ip daddr ${TUNNELS_CIDR} meta l4proto { icmp, udp } counter name noise return
@@ -69,6 +74,8 @@ table inet ${TABLE} {
     goto refuse
   }
   chain wan_in {
+    iifname . tcp dport @open tcp sport ${PROBE_PORTS} counter name probes return
+    iifname . tcp sport @open tcp dport ${PROBE_PORTS} counter name probes return
     iifname . tcp dport @open add @in_request { iifname . tcp dport . tcp doff counter } return
     iifname . tcp sport @open add @in_reply { iifname . tcp sport . tcp doff counter } return
     ip saddr ${TUNNELS_CIDR} ip daddr ${TUNNELS_CIDR} meta l4proto { icmp, udp } counter name noise return
