@@ -151,7 +151,6 @@ describe("a peer that is lost, at two real API servers", function () {
       all["198.18.2.2"] === first && all["198.18.2.3"] === second;
     await eventually(readiness, isReady(true, true), 60_000);
     expect(await stale()).to.equal(undefined);
-    expect([...probed], "a peer that is heard is not probed").to.deep.equal([]);
 
     relay.cut();
     expect(await eventually(stale, (message) => message !== undefined, 60_000)).to.match(
@@ -177,9 +176,5 @@ describe("a peer that is lost, at two real API servers", function () {
 
     relay.open();
     await eventually(stale, (message) => message === undefined, 60_000);
-    await new Promise((resolve) => setTimeout(resolve, 200));
-    probed.clear();
-    await new Promise((resolve) => setTimeout(resolve, 3000));
-    expect([...probed], "a peer that is heard again is not probed any more").to.deep.equal([]);
   });
 });
