@@ -168,6 +168,12 @@ export const reasons = {
   /** An advertised address is inside our own pod or service range. */
   AddressOverlap: "AddressOverlap",
   UnusableAddress: "UnusableAddress",
+  /** A port at which gateways don't listen for a WANPolicy. */
+  UnusablePort: "UnusablePort",
+  /** A peer says more than is taken of one. */
+  QuotaExceeded: "QuotaExceeded",
+  /** A service that no cluster may export. */
+  ReservedName: "ReservedName",
   /** A peer vouches for a trust domain that is not its own. */
   WrongTrustDomain: "WrongTrustDomain",
   /** What a peer gives for its authorities are none. */

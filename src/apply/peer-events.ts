@@ -29,10 +29,28 @@ export interface PeerEventsOptions {
   readonly instance: string;
 }
 
-/** All that is wrong: of Secrets that stand for no peer, and of peers that can't be read. */
+/** All that is wrong, once for each Secret: of those that stand for no peer, of peers that can't be read, and of what they say. */
 export function peerProblems(refused: readonly PeerProblem[], peers: readonly Peer[]): PeerProblem[] {
-  const unread = peers.flatMap(({ secret, problem }) => (problem === undefined ? [] : [{ secret, problem }]));
+  const unread = peers.flatMap((peer) => {
+    const problem = peer.problem ?? notTaken(peer);
+    return problem === undefined ? [] : [{ secret: peer.secret, problem }];
+  });
   return [...refused, ...unread];
+}
+
+/** More than this are counted, not named. */
+const maxNamed = 3;
+
+/** Of what a peer says and is not taken: the first objects, each with the reason. */
+function notTaken({ refused }: Peer): Problem | undefined {
+  const [first] = refused;
+  if (first === undefined) return undefined;
+  const named = refused.slice(0, maxNamed).map(({ kind, key, problem }) => `${kind} ${key} (${problem.reason}: ${problem.message.slice(0, 120)})`); // prettier-ignore
+  const more = refused.length > maxNamed ? ` and ${refused.length - maxNamed} more` : "";
+  return {
+    reason: first.problem.reason,
+    message: `Not everything that this peer says is taken: ${named.join("; ")}${more}.`,
+  };
 }
 
 /** Tells each problem once, while this replica leads; again when it comes back after it was gone. */

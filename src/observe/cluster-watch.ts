@@ -13,6 +13,7 @@ import type { Problem } from "../model/problem.ts";
 import type { Timing } from "../model/timing.ts";
 import type { KubeReader, Selection } from "./kube-reader.ts";
 import { Reflector } from "./reflector.ts";
+import { QuotaError, type Quota } from "./weight.ts";
 
 /** One kind to follow. */
 export interface WatchedKind {
@@ -25,6 +26,8 @@ export interface WatchedKind {
   readonly pageSize?: number;
   /** What is kept of each object; see ReflectorOptions. */
   readonly project?: (object: KubeObject) => KubeObject;
+  /** See ReflectorOptions. */
+  readonly quota?: Quota;
 }
 
 /** What reflectors of all clusters share. */
@@ -163,6 +166,10 @@ function problemOf(error: unknown, name: KindName): Problem {
         message: `There are no ${plural} in ${apiVersion}. Install the CRD.`,
       };
     }
+  }
+  if (error instanceof QuotaError) {
+    const message = `It says more than is taken of one cluster: ${error.message}. What it said before stays in force. Find out there what makes so many, and delete them.`;
+    return { reason: reasons.QuotaExceeded, message };
   }
   const what = error instanceof Error ? error.message : "unknown failure";
   const message = `The API server can't be reached: ${what}. Check its address, and the network and firewalls between.`;

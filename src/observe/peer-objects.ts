@@ -13,6 +13,7 @@ import { compare } from "../model/order.ts";
 import { messageOf } from "../model/problem.ts";
 import { peerKinds } from "../model/world.ts";
 import type { PeerKind, PeerObjects, RefusedObject, Store } from "../model/world.ts";
+import { refusals, type Claimed } from "./peer-quota.ts";
 
 const parsers: { readonly [K in PeerKind]: (input: unknown) => Parsed<ObjectTypes[K]> } = {
   WANPolicy: parseWANPolicy,
@@ -30,6 +31,9 @@ interface ParsedStore {
 export class PeerParser {
   readonly #parsed = new WeakMap<KubeObject, Parsed<ObjectTypes[PeerKind]>>();
   readonly #stores = new Map<PeerKind, ParsedStore>();
+  readonly #characters = new WeakMap<object, number>();
+  /** Those whose refusal was told. */
+  readonly #toldOf = new WeakSet<object>();
   readonly #told: (object: RefusedObject) => void;
   #refused: readonly RefusedObject[] = [];
   #objects: PeerObjects = {
@@ -84,9 +88,28 @@ export class PeerParser {
       refused.push(bad);
       if (isNew) this.#told(bad);
     }
+    for (const [key, problem] of refusals(this.#claimed(kind, parsed))) {
+      const value = parsed.get(key);
+      parsed.delete(key);
+      const bad = { kind, key, problem, isKept: false };
+      refused.push(bad);
+      if (value === undefined || this.#toldOf.has(value)) continue;
+      this.#toldOf.add(value);
+      this.#told(bad);
+    }
     refused.sort((a, b) => compare(a.key, b.key));
     this.#stores.set(kind, { raw, parsed, refused });
     return parsed;
+  }
+
+  /** What each object takes of the quota; measured once. */
+  #claimed(kind: PeerKind, parsed: ReadonlyMap<string, ObjectTypes[PeerKind]>): Claimed[] {
+    return [...parsed].map(([key, value]) => {
+      const characters = this.#characters.get(value) ?? JSON.stringify(value).length;
+      this.#characters.set(value, characters);
+      const endpoints = value.kind === "ServiceAdvertisement" ? (value.spec.endpoints?.length ?? 0) : 0;
+      return { kind, key, characters, endpoints };
+    });
   }
 
   #parse(kind: PeerKind, object: KubeObject): Parsed<ObjectTypes[PeerKind]> {

@@ -11,6 +11,7 @@ import { ClusterWatch } from "./cluster-watch.ts";
 import type { WatchContext } from "./cluster-watch.ts";
 import type { KubeReader } from "./kube-reader.ts";
 import { PeerParser } from "./peer-objects.ts";
+import { hardQuota, peerPageSize } from "./peer-quota.ts";
 import type { PeerSecret } from "./peer-secrets.ts";
 
 /** A watch that fails for this long makes a peer stale: ends of streams and restarts of an API server are no news. */
@@ -138,7 +139,7 @@ export class PeerWatch {
       ...this.#options,
       cluster: this.#secret.id,
       reader,
-      kinds: peerKinds.map((name) => ({ name, selection: {} })),
+      kinds: peerKinds.map((name) => ({ name, selection: {}, pageSize: peerPageSize, quota: hardQuota })),
       changed: () => {
         this.#changed();
       },

@@ -18,6 +18,7 @@ import { MalformedLineError } from "./kube-reader.ts";
 import type { KubeReader, Selection } from "./kube-reader.ts";
 import { isUnchanged, mergeList, readObject, readWatchLine } from "./watch-event.ts";
 import type { RelistReason, WatchStep } from "./watch-event.ts";
+import { Weight, type Quota } from "./weight.ts";
 
 const defaultPageSize = 500;
 const backOff = { firstMs: 200, longestMs: 3000 };
@@ -56,6 +57,8 @@ export interface ReflectorOptions {
   readonly pageSize?: number;
   /** What is kept of each object. Takes metadata.resourceVersion away: a change of what is not kept is none. */
   readonly project?: (object: KubeObject) => KubeObject;
+  /** Most that is kept of a cluster that is not ours; beyond, a list or an event fails, and what was heard before stays. */
+  readonly quota?: Quota;
 }
 
 /** See the file's head. Started by {@link run}. */
@@ -65,6 +68,7 @@ export class Reflector {
   /** A copy that events change in place, until somebody asks for the objects. */
   #working: Map<string, KubeObject> | undefined;
   #resourceVersion: string | undefined;
+  readonly #weight: Weight;
   #isSynced = false;
   #isFailing = false;
   #failures = 0;
@@ -73,6 +77,7 @@ export class Reflector {
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
+    this.#weight = new Weight(options.kind, options.quota);
   }
 
   /** Whether the whole kind was listed once. */
@@ -173,6 +178,7 @@ export class Reflector {
   async #pages(signal: AbortSignal): Promise<{ objects: KubeObject[]; resourceVersion: string }> {
     const { kind, selection, reader, pageSize = defaultPageSize } = this.#options;
     const objects: KubeObject[] = [];
+    let bytes = 0;
     let next: string | undefined;
     do {
       try {
@@ -182,7 +188,10 @@ export class Reflector {
           signal,
           ...(next !== undefined && { continue: next }),
         });
-        objects.push(...this.#read(page.items));
+        const read = this.#read(page.items);
+        objects.push(...read);
+        bytes += this.#weight.of(read);
+        this.#weight.check(objects.length, bytes);
         next = page.continue;
         if (next === undefined) return { objects, resourceVersion: page.resourceVersion };
       } catch (error) {
@@ -206,6 +215,7 @@ export class Reflector {
   #replace(objects: readonly KubeObject[], resourceVersion: string): void {
     const before = this.objects();
     this.#objects = mergeList(before, objects);
+    this.#weight.isHeld(this.#objects);
     this.#resourceVersion = resourceVersion;
     this.#relist = undefined;
     const isFirst = !this.#isSynced;
@@ -251,6 +261,10 @@ export class Reflector {
   #take(step: Exclude<WatchStep, { type: "Relist" }>): void {
     this.#resourceVersion = step.resourceVersion;
     if (step.type === "Progress") return;
+    if (!this.#weight.takes(this.#working ?? this.#objects, step)) {
+      this.#relist = "TooMuch";
+      throw this.#weight.tooMuch;
+    }
     if (step.type === "Remove") {
       if (!(this.#working ?? this.#objects).has(step.key)) return;
       this.#change().delete(step.key);

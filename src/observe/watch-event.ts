@@ -23,7 +23,7 @@ export type WatchStep =
   /** The stream can't go on from where it was: list anew, at once for an expired version, else after a pause. */
   | { readonly type: "Relist"; readonly reason: RelistReason; readonly retryAfterMs?: number };
 
-export type RelistReason = "First" | "Expired" | "Malformed" | "ServerError" | "NewConnection";
+export type RelistReason = "First" | "Expired" | "Malformed" | "ServerError" | "NewConnection" | "TooMuch";
 
 /** Reads one line of a watch of a kind. */
 export function readWatchLine(line: unknown, kind: KindInfo): WatchStep {

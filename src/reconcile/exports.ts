@@ -12,14 +12,13 @@ import {
   clusterHostname,
   derivedName,
   annotations,
-  dummyNamespace,
   ingressName,
   ingressPool,
   portHeader,
-  systemNamespace,
 } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
+import { isReserved } from "../model/reserved-services.ts";
 import type { Settings } from "../model/world.ts";
 import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
@@ -59,22 +58,6 @@ export interface HomeExport {
 
 /** Schema of the ServiceAdvertisement. */
 const maxEndpoints = 1000;
-
-const reservedNamespaces: ReadonlySet<string> = new Set([
-  dummyNamespace,
-  systemNamespace,
-  "kube-system",
-  "kube-public",
-  "kube-node-lease",
-]);
-
-/** Whether a service may be exported or imported at all: the control plane's and our own may not. */
-export function isReserved(service: ServiceRef): boolean {
-  return (
-    reservedNamespaces.has(service.namespace) ||
-    (service.namespace === "default" && service.name === "kubernetes")
-  );
-}
 
 /** Judges one ServiceExport. */
 export function judgeExport({ serviceExport, service, slices, policies, settings }: ExportInput): HomeExport {

@@ -4,6 +4,7 @@
  */
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
 import { reasons } from "../api/conditions.ts";
+import { isPolicyPort } from "../api/wan-policy.ts";
 import { isReachable } from "../model/ipv4.ts";
 import { systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
@@ -53,9 +54,10 @@ export function gatewayDirectory(
       const usable: GatewayEndpoint[] = [];
       for (const endpoint of spec.endpoints.slice(0, maxEndpoints)) {
         const problem = addressProblem(endpoint.address, peer.id, ownAddresses);
-        if (problem === undefined) usable.push(endpoint);
+        if (problem === undefined) usable.push(withPolicyPorts(endpoint, peer.id, problems));
         else problems.push(problem);
       }
+      if (spec.endpoints.length > maxEndpoints) problems.push(tooMany(peer.id, metadata.name));
       ofPeer.set(
         metadata.name,
         usable.sort((a, b) => compare(a.address, b.address)),
@@ -78,6 +80,31 @@ export function gatewayDirectory(
         const port = Object.hasOwn(ports, policy) ? ports[policy] : undefined;
         return port === undefined ? [] : [{ address, port, ...(zone === undefined ? {} : { zone }) }];
       }),
+  };
+}
+
+/** The gateway without ports at which no gateway listens for a policy: what is there is somebody else. */
+function withPolicyPorts(
+  endpoint: GatewayEndpoint,
+  cluster: ClusterId,
+  problems: Problem[],
+): GatewayEndpoint {
+  const wrong = Object.entries(endpoint.ports).filter(([, port]) => !isPolicyPort(port));
+  if (wrong.length === 0) return endpoint;
+  for (const [policy, port] of wrong) {
+    problems.push({
+      reason: reasons.UnusablePort,
+      message: `Cluster "${cluster}" advertises port ${port} of ${endpoint.address} for WANPolicy ${JSON.stringify(policy.slice(0, 40))}, at which no gateway listens: policies have ports within 1024-19999 or 30000-65535. Find out who writes that advertisement.`,
+    });
+  }
+  const ports = Object.fromEntries(Object.entries(endpoint.ports).filter(([, port]) => isPolicyPort(port)));
+  return { ...endpoint, ports };
+}
+
+function tooMany(cluster: ClusterId, pool: string): Problem {
+  return {
+    reason: reasons.QuotaExceeded,
+    message: `Cluster "${cluster}" advertises more than ${maxEndpoints} gateways of pool ${JSON.stringify(pool.slice(0, 63))}: only the first ${maxEndpoints} are used.`,
   };
 }
 

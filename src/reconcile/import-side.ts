@@ -18,7 +18,8 @@ import type { NamedDummies } from "./dummy-services.ts";
 import { egressSide } from "./egress-routes.ts";
 import type { GatewayDirectory, Home } from "./gateway-directory.ts";
 import { mcsSpec, readyCount, type Merged } from "./imports.ts";
-import { mcsSlices } from "./mcs-slices.ts";
+import { mcsSlices, unusableEndpoints } from "./mcs-slices.ts";
+import type { OwnRanges } from "./own-ranges.ts";
 import { desired, isOurs, metadataOf, ownerReference, typeOf } from "./owners.ts";
 import { proxySlices, type PortTargets, type Target } from "./proxy-slices.ts";
 import type { FindTargets } from "./spread-backends.ts";
@@ -59,6 +60,8 @@ export interface ImportSurroundings {
   readonly mcs: McsServiceImport | undefined;
   /** Whether an IP is that of another Service. */
   readonly isTaken: (ip: string) => boolean;
+  /** This cluster's pod and service ranges. */
+  readonly ranges: OwnRanges;
   /** Of Gateways; undefined: none may be written. */
   readonly gatewayClassName: string | undefined;
   readonly egress: EgressPlace;
@@ -85,6 +88,8 @@ export interface ImportSide {
   readonly dummies?: readonly string[];
   /** Set if the IP that the import held belongs to another Service now. */
   readonly ipChanged?: Problem;
+  /** What is wrong with Pods that other clusters give for a headless service. */
+  readonly unusable?: readonly Problem[];
   /** Gateways of stale clusters that the shadow leads to past any Envoy. */
   readonly probes: readonly Target[];
 }
@@ -109,11 +114,15 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
         policy,
         directory: around.directory,
         homeId: around.homeId,
+        ranges: around.ranges,
         owner: mcsOwner,
       }),
     );
   }
-  if (merged.type === "Headless") return { objects, routes: [], refusals: [], unresolved: [], probes: [] };
+  if (merged.type === "Headless") {
+    const unusable = unusableEndpoints(merged, around.ranges);
+    return { objects, routes: [], refusals: [], unresolved: [], probes: [], unusable };
+  }
 
   const direct = goesDirect(imported, around, shadow);
   const targetPorts = new Map(around.egress.containerPorts);

@@ -10,9 +10,9 @@ import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-ad
 import type { ServiceRef } from "../model/desired.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
+import { isReserved } from "../model/reserved-services.ts";
 import { isHeard } from "../model/world.ts";
 import type { ClusterId, Peer } from "../model/world.ts";
-import { isReserved } from "./exports.ts";
 import { home, type Home } from "./gateway-directory.ts";
 
 /** One cluster's export of a service. */

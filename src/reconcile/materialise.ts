@@ -20,7 +20,7 @@ import { dummyPortName, dummyServices } from "./dummy-services.ts";
 import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { importSide, type Import, type ImportSide } from "./import-side.ts";
-import { overlaps, ownRanges } from "./own-ranges.ts";
+import { overlaps, ownRanges, type OwnRanges } from "./own-ranges.ts";
 import { placementOf, plainPlacement } from "./placement.ts";
 import { proxySlices } from "./proxy-slices.ts";
 import { referenceGrants } from "./reference-grants.ts";
@@ -65,7 +65,10 @@ export class Materialiser {
   materialise(world: World, pass: PassInput): Materialised {
     const { imports } = pass.gathered;
     const ownAddresses = this.#once("own addresses", [world.home.Service], () => serviceAddresses(world));
-    const directory = this.#directory(world, pass, ownAddresses);
+    const ranges = this.#once("own ranges", [world.home.Node, world.home.ServiceCIDR], () =>
+      ownRanges(world.home),
+    );
+    const directory = this.#directory(world, pass, { clusterIPs: ownAddresses, ranges });
     const placeOf = pass.dataPlane.egress(imports);
     const { gatewayClassName } = pass.dataPlane;
     const placed = imports.map((imported) => [imported, placeOf(imported)] as const);
@@ -95,6 +98,7 @@ export class Materialiser {
       const dependencies = [
         imported,
         directory,
+        ranges,
         referable,
         pass.owner,
         shadow,
@@ -116,6 +120,7 @@ export class Materialiser {
           homeId: world.homeId,
           policies: pass.policies,
           directory,
+          ranges,
           referable: {
             ...referable,
             localService: (name) => world.home.Service.get(`${imported.service.namespace}/${name}`),
@@ -160,14 +165,10 @@ export class Materialiser {
   #directory(
     world: World,
     { dataPlane: { homePools } }: PassInput,
-    ownAddresses: ReadonlyMap<string, string>,
+    addresses: { readonly clusterIPs: ReadonlyMap<string, string>; readonly ranges: OwnRanges },
   ): GatewayDirectory {
-    const ranges = this.#once("own ranges", [world.home.Node, world.home.ServiceCIDR], () =>
-      ownRanges(world.home),
-    );
     const own = overlaps(world, {
-      ranges,
-      clusterIPs: ownAddresses,
+      ...addresses,
       homeEndpoints: [...homePools.values()].flat(),
     });
     const dependencies = [

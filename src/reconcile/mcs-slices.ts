@@ -2,14 +2,17 @@
  * EndpointSlices of the MCS API (KEP-1645): per source cluster that cluster's ingress gateways, or a headless service's
  * pods. Never with `kubernetes.io/service-name`: kube-proxy must not take them for a Service's.
  */
+import { reasons } from "../api/conditions.ts";
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { DesiredObject, ServiceRef } from "../model/desired.ts";
 import { isReachable } from "../model/ipv4.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { hashedName, labels } from "../model/names.ts";
+import type { Problem } from "../model/problem.ts";
 import type { ClusterId } from "../model/world.ts";
 import { home, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
+import type { OwnRanges } from "./own-ranges.ts";
 import { metadataOf, typeOf } from "./owners.ts";
 import { carriedHttpPorts } from "./port-limits.ts";
 
@@ -21,6 +24,8 @@ export interface McsSliceInput {
   readonly policy: string | undefined;
   readonly directory: GatewayDirectory;
   readonly homeId: ClusterId | undefined;
+  /** Our own: what another cluster says of addresses in there is not taken. */
+  readonly ranges: OwnRanges;
   /** The MCS ServiceImport; slices wait until it stands. */
   readonly owner: OwnerReference;
 }
@@ -59,7 +64,9 @@ function gatewaySlices(input: McsSliceInput, member: Member, cluster: ClusterId)
 
 function headlessSlices(input: McsSliceInput, member: Member, cluster: ClusterId): DesiredObject[] {
   const endpoints = (member.spec.endpoints ?? []).flatMap(({ addresses, hostname, ready, zone }) => {
-    const usable = addresses.filter(isReachable);
+    const usable = addresses.filter(
+      (address) => endpointProblem(address, member, input.ranges) === undefined,
+    );
     return usable.length === 0
       ? []
       : [
@@ -74,6 +81,34 @@ function headlessSlices(input: McsSliceInput, member: Member, cluster: ClusterId
   if (endpoints.length === 0) return [];
   const ports = member.spec.ports.map((port) => slicePort(port, port.port));
   return [slice(input, cluster, { suffix: "pods", ports, endpoints })];
+}
+
+/** Why addresses of a headless service in other clusters are left out: their names would lead clients elsewhere. */
+export function unusableEndpoints(merged: Merged, ranges: OwnRanges): Problem[] {
+  if (merged.type !== "Headless") return [];
+  return merged.members.flatMap((member) =>
+    member.cluster === home
+      ? []
+      : (member.spec.endpoints ?? [])
+          .flatMap(({ addresses }) => addresses)
+          .map((address) => endpointProblem(address, member, ranges))
+          .filter((problem) => problem !== undefined),
+  );
+}
+
+function endpointProblem(address: string, { cluster }: Member, ranges: OwnRanges): Problem | undefined {
+  const said = `Cluster "${cluster === home ? "" : cluster}" gives ${JSON.stringify(address.slice(0, 45))} as the address of a Pod`;
+  if (!isReachable(address))
+    return {
+      reason: reasons.UnusableAddress,
+      message: `${said}, which is no IPv4 address that another cluster can reach. It is left out.`,
+    };
+  const own = cluster === home ? undefined : ranges.find(address);
+  if (own === undefined) return undefined;
+  return {
+    reason: reasons.AddressOverlap,
+    message: `${said}, which is in this cluster's own ${own}. It is left out: headless services can't be imported from clusters whose ranges overlap.`,
+  };
 }
 
 function slicePort(port: AdvertisedPort, target: number): object {

@@ -14,7 +14,7 @@ export function refusedProblems(peers: readonly Peer[]): Problem[] {
   const unnamed = problems.length - maxNamed;
   const more = {
     reason: reasons.Invalid,
-    message: `${unnamed} more objects of peers can't be read: the controller's log names them.`,
+    message: `${unnamed} more objects of peers can't be read, or are not taken: the controller's log names them.`,
   };
   return unnamed > 0 ? [...problems.slice(0, maxNamed), more] : problems;
 }
@@ -40,6 +40,11 @@ function problemOf(cluster: ClusterId, { kind, key, problem, isKept }: RefusedOb
   const effect = isKept ? "What it said before stays in force." : "It is as if it were not there.";
   const why = problem.message.slice(0, maxWords);
   const remedy = problem.reason === reasons.Invalid ? " Correct it there, or upgrade mc-wan here." : "";
+  if (problem.reason === reasons.QuotaExceeded || problem.reason === reasons.ReservedName)
+    return {
+      reason: problem.reason,
+      message: `The ${kind} "${key}" of cluster "${cluster}" is not taken. ${why}`,
+    };
   return {
     reason: problem.reason,
     message: `The ${kind} "${key}" of cluster "${cluster}" can't be read: ${why} ${effect}${remedy}`,

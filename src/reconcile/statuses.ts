@@ -97,7 +97,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const side = input.sides.get(key);
     const carried = input.other?.ofImport(imported);
     const stale = staleExporters(merged, { peers: world.peers, probes: side?.probes ?? [] });
-    const unusable = [...stale, ...(unread.get(key) ?? [])];
+    const unusable = [...stale, ...(unread.get(key) ?? []), ...(side?.unusable ?? [])];
     const dependencies = [
       imported,
       world.homeId,

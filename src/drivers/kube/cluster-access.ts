@@ -12,6 +12,8 @@ export interface ClusterAccess {
     /** Only where the operator's own kubeconfig says so, never for a peer. */
     readonly rejectUnauthorized?: false;
   };
+  /** Longest answer that is read; the transport's own limit where nothing is said. */
+  readonly maxAnswerBytes?: number;
   /** The Authorization header for the next request; asked each time, since tokens rotate. */
   authorization(): Promise<string | undefined>;
 }

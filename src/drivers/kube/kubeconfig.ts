@@ -77,6 +77,9 @@ function whyUnread(cause: unknown): string {
   return cause instanceof Error && "code" in cause ? cause.message : "it is no kubeconfig";
 }
 
+/** A page of 100 objects of 1,000 endpoints each is a third of this; a larger one would take the memory of everybody else. */
+const longestAnswerOfPeers = 32 * 1024 * 1024;
+
 /** Access to a peer, or why its kubeconfig is refused, all reasons. `bytes` is the value in the Secret. */
 export async function peerAccess(bytes: Buffer): Promise<ClusterAccess | readonly Problem[]> {
   let context: KubeconfigContext | undefined;
@@ -89,7 +92,9 @@ export async function peerAccess(bytes: Buffer): Promise<ClusterAccess | readonl
   if (context === undefined)
     return [refused("The kubeconfig's current-context names no cluster or no user. Set current-context.")];
   const problems = peerProblems(context);
-  return problems.length > 0 ? problems : (plainAccess(context) ?? [unreadable]);
+  if (problems.length > 0) return problems;
+  const access = plainAccess(context);
+  return access === undefined ? [unreadable] : { ...access, maxAnswerBytes: longestAnswerOfPeers };
 }
 
 function peerProblems({ cluster, user }: KubeconfigContext): Problem[] {

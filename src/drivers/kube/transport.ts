@@ -13,7 +13,7 @@ const connectTimeoutMs = 10_000;
 /** From request to the end of the answer; watches only to the beginning of it. */
 const answerTimeoutMs = 30_000;
 /** A page of 500 objects of the largest size there is would be larger; nobody has those. */
-const maxAnswerBytes = 256 * 1024 * 1024;
+const longestAnswerBytes = 256 * 1024 * 1024;
 
 /** One request. */
 export interface KubeRequest {
@@ -51,7 +51,7 @@ export class Transport {
   async json(request: KubeRequest): Promise<unknown> {
     const signal = this.#signal(request.signal, AbortSignal.timeout(answerTimeoutMs));
     const response = await this.#send(request, signal);
-    const body = parseBody(await readBody(response.body, request.action));
+    const body = parseBody(await this.#read(response, request));
     this.#check(request, response, body);
     return body;
   }
@@ -60,7 +60,7 @@ export class Transport {
   async pieces(request: KubeRequest): Promise<AsyncIterable<Uint8Array>> {
     const response = await this.#send(request, this.#signal(request.signal));
     if (response.statusCode >= 300) {
-      this.#check(request, response, parseBody(await readBody(response.body, request.action)));
+      this.#check(request, response, parseBody(await this.#read(response, request)));
     }
     return piecesOf(response.body, request.action);
   }
@@ -69,6 +69,10 @@ export class Transport {
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#agent.destroy();
+  }
+
+  async #read({ body }: Dispatcher.ResponseData, { action }: KubeRequest): Promise<string> {
+    return await readBody(body, { action, maxBytes: this.#access.maxAnswerBytes ?? longestAnswerBytes });
   }
 
   #signal(...signals: readonly (AbortSignal | undefined)[]): AbortSignal {
@@ -125,13 +129,16 @@ async function* piecesOf(
   }
 }
 
-async function readBody(body: Dispatcher.ResponseData["body"], action: string): Promise<string> {
+async function readBody(
+  body: Dispatcher.ResponseData["body"],
+  { action, maxBytes }: { readonly action: string; readonly maxBytes: number },
+): Promise<string> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   try {
     for await (const piece of body as AsyncIterable<Uint8Array>) {
       bytes += piece.length;
-      if (bytes > maxAnswerBytes) throw tooLarge(action);
+      if (bytes > maxBytes) throw tooLarge(action);
       pieces.push(piece);
     }
   } catch (cause) {
