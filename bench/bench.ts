@@ -18,6 +18,7 @@ import type { BenchContext, Measurement } from "./measurement.ts";
 import { passes } from "./passes.ts";
 import { routes } from "./routes.ts";
 import { start } from "./start.ts";
+import { unready } from "./unready.ts";
 
 type Run = (context: BenchContext) => Promise<readonly Measurement[]>;
 
@@ -67,6 +68,13 @@ const groups: readonly Group[] = [
       await inLab(["c1", "c2", "c3"], context, async (lab) => await faults(lab, context)),
   },
   {
+    names: ["unready"],
+    minutes: 30,
+    onlyWhenNamed: true,
+    run: async (context) =>
+      await inLab(["c1", "c2", "c3"], context, async (lab) => await unready(lab, context)),
+  },
+  {
     names: ["envoy-gateway"],
     minutes: 40,
     onlyWhenNamed: true,
@@ -82,7 +90,7 @@ Measures mc-wan on this machine and prints the figures beside their targets. Not
 is 0 when everything asked for was measured, 1 when a benchmark failed, 2 for wrong usage, 130 after Ctrl-C.
 
   --only <name>   only this benchmark; may be repeated: ${allNames.join(", ")}
-                  (faults and envoy-gateway run only when they are named: they take long)
+                  (faults, unready and envoy-gateway run only when they are named: they take long)
   --quick         a tenth of the size: to try the benchmarks themselves
   --json          the result as JSON on standard output; progress goes to standard error
   --help          prints this

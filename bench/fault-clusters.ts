@@ -80,10 +80,13 @@ export async function openFaultRig(
       }),
     );
     const shadow = { namespace, name: shadowName(service) };
-    const clusterIP = await until("the shadow Service", { timeoutMs: 60_000, signal }, async () => {
-      const found = await at(consumer).client.get(kinds.Service, shadow);
-      return (found?.["spec"] as { clusterIP?: string } | undefined)?.clusterIP;
-    });
+    const urlIn = async (id: string): Promise<string> => {
+      const clusterIP = await until("the shadow Service", { timeoutMs: 60_000, signal }, async () => {
+        const found = await at(id).client.get(kinds.Service, shadow);
+        return (found?.["spec"] as { clusterIP?: string } | undefined)?.clusterIP;
+      });
+      return `http://${clusterIP}:8080/`;
+    };
     const rig: FaultRig = {
       ...{
         lab,
@@ -96,7 +99,8 @@ export async function openFaultRig(
         gateways,
         ratePerSecond,
       },
-      url: `http://${clusterIP}:8080/`,
+      url: await urlIn(consumer),
+      urlIn,
       host: `${service}.${namespace}.svc.clusterset.local:8080`,
     };
     // Endpoints, routes and rules of kube-proxy are on their way.

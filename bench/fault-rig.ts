@@ -37,8 +37,10 @@ export interface FaultRig {
   readonly gateways: Selection;
   /** Requests, all GET. */
   readonly ratePerSecond: number;
-  /** What is asked, and its Host. */
+  /** What is asked in the consuming cluster, and its Host. */
   readonly url: string;
+  /** The same in another cluster. */
+  readonly urlIn: (cluster: string) => Promise<string>;
   readonly host: string;
 }
 
