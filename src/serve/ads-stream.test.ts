@@ -24,7 +24,7 @@ function expectConverged(rig: Rig): void {
 }
 
 describe("an ADS stream", function () {
-  this.timeout(60_000 * runsFactor);
+  this.timeout(300_000 * runsFactor);
 
   it("keeps make before break, resends nothing and converges without any time-out, whatever comes when (X1, X2, X16)", () => {
     fc.assert(

@@ -38,7 +38,7 @@ export class Holdings {
   readonly #warming = new Map<string, Resource>();
   /** Tables that the Envoy has, or has refused: a listener no longer waits for them. */
   readonly #delivered = new Set<string>();
-  /** It holds clusters of an earlier stream, and has not spoken of its listeners yet. */
+  /** See {@link isUntold}. */
   #isUntold = false;
   /** Listener → the tables that it may answer by: after a change the ones before, until the new ones came. */
   readonly #serving = new Map<string, Set<string> | "Any">();
@@ -47,6 +47,11 @@ export class Holdings {
   /** Grows when the answers to the questions below may have changed. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** The Envoy brought clusters from an earlier stream, and has not spoken of its listeners yet. */
+  get isUntold(): boolean {
+    return this.#isUntold;
   }
 
   /** Whether routes may name it: the Envoy has it, with all that it needs, and is not told to give it up. */
@@ -88,12 +93,15 @@ export class Holdings {
     this.#revision += 1;
     if (type === cluster) this.warming(resource);
     const named = namesOf(type, resource);
+    const before = [...(this.#heldOf(type)?.get(name) ?? [])].flatMap((each) => each?.tables ?? []);
     if (named === undefined) this.#heldOf(type)?.delete(name);
     else this.#heldOf(type)?.set(name, new Set([named]));
     if (type === routeConfiguration) this.#delivered.add(name);
     if (type === listener) {
-      const before = this.#serving.get(name);
-      if (before !== "Any") this.#serving.set(name, new Set([...(before ?? []), ...(resource.needs ?? [])]));
+      const serving = this.#serving.get(name);
+      // What was sent before may be in force though it was never accepted: others in that response were refused.
+      if (serving !== "Any")
+        this.#serving.set(name, new Set([...(serving ?? []), ...before, ...(resource.needs ?? [])]));
       this.#switch(name);
     } else if (type === routeConfiguration) for (const each of this.#serving.keys()) this.#switch(each);
   }

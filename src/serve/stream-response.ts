@@ -63,8 +63,10 @@ function flush(state: StreamState, nowMs: number): StreamResponse[] {
   };
   send(secret, () => false);
   send(cluster, mayRemoveCluster);
-  // Envoy gives up the endpoints of a removed cluster by itself, with its answer to the removal.
-  const isGoing = (name: string): boolean => types[cluster].sent.has(name) && !isWanted(name);
+  // Envoy gives up the endpoints of a removed cluster by itself, with its answer to the removal. But one that starts may
+  // wait for them before it speaks of its listeners.
+  const isGoing = (name: string): boolean =>
+    types[cluster].sent.has(name) && !isWanted(name) && !state.holdings.isUntold;
   send(clusterLoadAssignment, (name) => types[cluster].inFlight === undefined && !isGoing(name));
   if (isGateOpen(state, nowMs)) {
     closeTables(state, nowMs);

@@ -47,6 +47,8 @@ export class ModelEnvoy {
   /** Listener → table that it serves; another one may be on its way. */
   readonly #serving = new Map<string, string>();
   #hasNacked = false;
+  /** It was answered once: nothing is not known to be all before. */
+  #hasAnswer = false;
   /** Route tables that were refused. */
   readonly #failed = new Set<string>();
   /** Clusters that were removed once: asking for endpoints anew may cross with getting them. */
@@ -76,11 +78,13 @@ export class ModelEnvoy {
       });
     }
     if (!open.includes(cluster)) this.#request(cluster, {});
+    this.#start();
   }
 
   /** Takes a response, answers it, and follows what it brings. `early`: subscriptions go before the answer. */
   take(response: StreamResponse, early: boolean): void {
     const { type } = response;
+    this.#hasAnswer = true;
     const names = [...response.resources.map(({ name }) => name), ...response.removed];
     if (new Set(names).size !== names.length)
       this.faults.push(`a name twice in one response: ${names.join()}`);
@@ -133,7 +137,11 @@ export class ModelEnvoy {
     }
     for (const name of response.removed) {
       // Envoy ignores removals of routes and endpoints, but no longer waits for the endpoints.
-      if (type === clusterLoadAssignment) this.#warmed(name);
+      if (type === clusterLoadAssignment) {
+        this.#warmed(name);
+        // What was said not to exist has to be said anew, though the model kept it.
+        this.#cameBack.add(name);
+      }
       if (type === routeConfiguration || type === clusterLoadAssignment) continue;
       if (type === secret) this.faults.push(`the secret ${name} was taken away`);
       held.delete(name);
@@ -160,7 +168,13 @@ export class ModelEnvoy {
     const tables = [...this.held[listener].values()].flatMap((version) => meaningOf(version).names ?? []);
     if (this.#open.has(listener))
       this.#watch(routeConfiguration, new Set([...tables, ...this.#serving.values()]));
-    // An Envoy that starts asks for listeners when its clusters are warm.
+    this.#start();
+  }
+
+  /** An Envoy that starts asks for listeners when its clusters are warm. */
+  #start(): void {
+    const hasClusters = this.held[cluster].size > 0 || this.#hasAnswer;
+    if (!hasClusters) return;
     if (!this.#open.has(listener) && this.warming.size + this.#unarmed.size === 0)
       this.#request(listener, {});
   }

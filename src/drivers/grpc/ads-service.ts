@@ -14,6 +14,7 @@ import type { EnvoyStream, Fleets } from "../../serve/fleets.ts";
 import type { StreamRequest } from "../../serve/stream-state.ts";
 import { decodeRequest, encodeResponse, streamRequestOf } from "./discovery-messages.ts";
 import { rawBytes } from "./raw-bytes.ts";
+import { excessOf, introductionMs, maxStreams } from "./stream-limits.ts";
 
 /** The delta method of envoy.service.discovery.v3.AggregatedDiscoveryService. */
 export const adsDefinition = {
@@ -44,8 +45,6 @@ export interface AdsService {
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
-/** How many names of one type a stream may ask for: several times what any fleet holds. */
-const maxNames = 100_000;
 /** Longest node.id and node.cluster: `<namespace>.<gateway>` and Pod names are shorter. */
 const maxIdLength = 512;
 
@@ -54,6 +53,10 @@ export function createAdsService(options: AdsServiceOptions): AdsService {
   const calls = new Set<Call>();
   return {
     handler: (call) => {
+      if (calls.size >= maxStreams) {
+        end(call, status.RESOURCE_EXHAUSTED, `More than ${maxStreams} streams.`);
+        return;
+      }
       calls.add(call);
       call.once("close", () => calls.delete(call));
       serveStream(call, options);
@@ -71,6 +74,7 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
   let { log } = options;
   const close = (): void => {
     isOver = true;
+    clearTimeout(introduction);
     if (stream === undefined) return;
     const { fleet } = stream;
     fleets.close(stream, nowMs());
@@ -81,8 +85,11 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
   };
   const refuse = (details: string, code = status.INVALID_ARGUMENT): void => {
     close();
-    call.emit("error", { code, details, metadata: new Metadata() });
+    end(call, code, details);
   };
+  const introduction = setTimeout(() => {
+    refuse("No request has named node.id and node.cluster.", status.DEADLINE_EXCEEDED);
+  }, introductionMs).unref();
   call.on("data", (bytes: Buffer) => {
     if (isOver) return;
     const message = decodeRequest(bytes);
@@ -98,14 +105,16 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
         return;
       }
       log = log.child({ node: id, fleet: cluster });
+      clearTimeout(introduction);
       stream = open(call, options, { id, cluster });
       log.info("envoy connected");
     }
     const request = streamRequestOf(message);
     // Types that mc-wan doesn't serve are never answered, as the protocol allows.
     if (request === undefined) return;
-    if (stream.state.types[request.type].names.size + request.subscribe.length > maxNames) {
-      refuse(`More than ${maxNames} names of one type.`, status.RESOURCE_EXHAUSTED);
+    const excess = excessOf(request, stream.state.types[request.type].names.size);
+    if (excess !== undefined) {
+      refuse(excess, status.RESOURCE_EXHAUSTED);
       return;
     }
     fleets.request(stream, request, nowMs());
@@ -120,6 +129,10 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
     close();
     call.end();
   });
+}
+
+function end(call: Call, code: status, details: string): void {
+  call.emit("error", { code, details, metadata: new Metadata() });
 }
 
 function open(

@@ -17,6 +17,7 @@ import type { Merged } from "../../serve/replica-report.ts";
 import { adsDefinition, createAdsService } from "./ads-service.ts";
 import { createReportReceiver, reportDefinition } from "./replica-report.ts";
 import { startReporting } from "./report-sender.ts";
+import { maxStreamsOfConnection } from "./stream-limits.ts";
 import type { Reporting } from "./report-sender.ts";
 
 /** Largest request, in bytes: a reconnecting Envoy lists all that it holds (X13). */
@@ -140,6 +141,7 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
 function createServer(maxConnectionAgeMs: number | undefined): Server {
   return new Server({
     "grpc.max_receive_message_length": maxRequestBytes,
+    "grpc.max_concurrent_streams": maxStreamsOfConnection,
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
     ...(maxConnectionAgeMs === undefined
