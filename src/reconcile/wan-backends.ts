@@ -70,20 +70,15 @@ function localities(
     .sort((a, b) => compare(a.cluster, b.cluster));
 }
 
-/** Which ports of the import a cluster takes requests for, if not all. */
+/**
+ * Which ports of the import a cluster takes requests for, if not all: those of a number that it exports, whatever their names
+ * (KEP-1645: a port that clashes leads only to clusters that expose it).
+ */
 function portsTaken({ spec }: Member, { ports }: Merged): Pick<WanLocality, "ports"> {
-  const own = spec.ports.filter(isHttp);
+  const own = new Set(spec.ports.filter(isHttp).map(({ port }) => port));
   const wanted = ports.filter(isHttp);
-  const taken = wanted.filter((port) => takes(own, port)).map(({ port }) => port);
+  const taken = wanted.filter(({ port }) => own.has(port)).map(({ port }) => port);
   return taken.length === wanted.length ? {} : { ports: taken };
-}
-
-/** A gateway tells several ports apart by their numbers; of one port alone the name is enough, as for the union of ports. */
-function takes(own: readonly AdvertisedPort[], { name, port }: AdvertisedPort): boolean {
-  const [first, second] = own;
-  if (first === undefined) return false;
-  const isNamesake = second === undefined && (first.name ?? "") === (name ?? "");
-  return isNamesake || own.some((candidate) => candidate.port === port);
 }
 
 const isHttp = (port: AdvertisedPort): boolean => carriageOf(port) === "HTTP";
