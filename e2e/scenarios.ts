@@ -6,12 +6,14 @@ import { leastPrivilege } from "./scenarios/least-privilege.ts";
 import { mcs } from "./scenarios/mcs.ts";
 import { objects } from "./scenarios/objects.ts";
 import { payment } from "./scenarios/payment.ts";
+import { portChange } from "./scenarios/port-change.ts";
 import { servicePolicies } from "./scenarios/service-policies.ts";
 import { uninstall } from "./scenarios/uninstall.ts";
 
 export const scenarios: readonly Scenario[] = [
   servicePolicies,
   payment,
+  portChange,
   changes,
   objects,
   badInput,
