@@ -16,6 +16,7 @@ import { usualIdentityTimes } from "../apply/identity-plan.ts";
 import type { IdentityTimes } from "../apply/identity-plan.ts";
 import { Lease } from "../apply/lease.ts";
 import type { LeaseTimes } from "../apply/lease.ts";
+import { PeerCopies } from "../apply/peer-copies.ts";
 import { PeerEvents, peerProblems } from "../apply/peer-events.ts";
 import type { DataPlane } from "../model/data-plane.ts";
 import type { Desired } from "../model/desired.ts";
@@ -52,6 +53,8 @@ export interface ControllerOptions {
   readonly leaderElection: boolean;
   readonly leaseTimes?: LeaseTimes;
   readonly identityTimes?: Partial<IdentityTimes>;
+  /** Between two copies of what a peer says, in milliseconds. */
+  readonly peerCopyPauseMs?: number;
   readonly observe?: {
     readonly holdOffMs?: number;
     readonly longestHoldOffMs?: number;
@@ -80,6 +83,7 @@ export class Controller {
   readonly #observer: Observer;
   readonly #applier: Applier;
   readonly #issuer: IdentityIssuer;
+  readonly #peerCopies: PeerCopies;
   readonly #peerEvents: PeerEvents;
   readonly #lease: Lease | undefined;
   readonly #reconcile: LastGood<[World], Desired>;
@@ -156,6 +160,12 @@ export class Controller {
       maker: options.certificateMaker,
       times: { ...usualIdentityTimes, ...options.identityTimes },
     });
+    this.#peerCopies = new PeerCopies({
+      ...context("apply"),
+      writer: home,
+      mayWrite,
+      ...(options.peerCopyPauseMs !== undefined && { pauseMs: options.peerCopyPauseMs }),
+    });
     this.#peerEvents = new PeerEvents({ ...context("apply"), writer: home, mayWrite, instance });
   }
 
@@ -174,6 +184,7 @@ export class Controller {
   /** Ends everything: stops to write, gives up the Lease, then lets the proxies go. */
   async stop(): Promise<void> {
     this.#heard.stop();
+    this.#peerCopies.stop();
     this.#cancelApply?.();
     this.#issuer.stop();
     await this.#applier.stop();
@@ -199,6 +210,7 @@ export class Controller {
   /** One World through all stages. */
   #pass(world: World): void {
     this.#world = world;
+    this.#peerCopies.update(world.peers);
     this.#tellOfPeers();
     this.#desired = this.#reconcile.run(world);
     if (this.#desired === undefined) return;

@@ -37,6 +37,9 @@ export const controllerServerName = `mc-wan-xds.${systemNamespace}.svc`;
 export const ingressPool = "mc-wan-ingress";
 export const egressPool = "mc-wan-egress";
 
+/** Name of the Secret that holds what a peer last said. */
+export const peerCopyName = (cluster: string): string => `mc-wan-peer-copy-${cluster}`;
+
 export const labels = {
   managedBy: "app.kubernetes.io/managed-by",
   /** Value of managed-by on everything we write. EndpointSlices carry their own label as well. */
@@ -57,6 +60,8 @@ export const labels = {
   identity: `${group}/identity`,
   /** Value of the label {@link labels.identity} on the authority's Secret. */
   identityOfAuthority: "authority",
+  /** On the copy of what a peer last said: its cluster id. */
+  peerCopy: `${group}/peer-copy`,
   kubeServiceName: "kubernetes.io/service-name",
   sliceManagedBy: "endpointslice.kubernetes.io/managed-by",
   skipMirror: "endpointslice.kubernetes.io/skip-mirror",
@@ -83,6 +88,8 @@ export const annotations = {
   rotateAuthority: `${group}/rotate`,
   /** On the authority's Secret: since when it holds the certificates that it holds. */
   authoritySince: `${group}/since`,
+  /** On the copy of what a peer last said: hash of it. */
+  contentHash: `${group}/content-hash`,
   /** On Gateways: keeps implementations from making them reachable from outside. */
   serviceType: "networking.istio.io/service-type",
 } as const;

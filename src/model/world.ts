@@ -91,6 +91,11 @@ export interface Peer {
   readonly problem?: Problem;
   /** Since when it is `Stale`, in ms since 1970. */
   readonly staleSinceMs?: number;
+  /**
+   * Of the durations after which an import of home, or the settings, take a peer for stale: the longest for which it was not
+   * heard, by the monotonic clock. Only while it is `Stale`; left out: none of them is over.
+   */
+  readonly unheardForMs?: number;
   readonly objects: PeerObjects;
   /** In the order of kinds and keys. Almost always empty. */
   readonly refused: readonly RefusedObject[];
@@ -116,6 +121,8 @@ export interface Settings {
     { readonly name: "envoy" } | { readonly name: "gateway-api"; readonly gatewayClassName: string };
   /** What the trust domains of all clusters of the set end in. */
   readonly trustDomain: string;
+  /** What becomes of a cluster that is not heard, where an import doesn't say: Keep after 5 s if left out. */
+  readonly partition?: { readonly onPartition: "Keep" | "Drain"; readonly staleAfterMs: number };
   /** Where peers reach the shared ingress pool. */
   readonly ingress: {
     readonly mode: GatewayAdvertisement["spec"]["mode"];

@@ -6,7 +6,8 @@ import type { KubeObject } from "../model/kube-object.ts";
 import { compare } from "../model/order.ts";
 import type { ClusterId, Peer } from "../model/world.ts";
 import { readPeerSecrets } from "./peer-secrets.ts";
-import type { RefusedSecret } from "./peer-secrets.ts";
+import type { PeerMemory } from "./peer-memory.ts";
+import type { PeerSecret, RefusedSecret } from "./peer-secrets.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import type { PeerWatchOptions } from "./peer-watch.ts";
 
@@ -19,9 +20,15 @@ export class ClusterSet {
   #homeId: ClusterId | undefined;
   #refused: readonly RefusedSecret[] = [];
   #peers: readonly Peer[] = [];
+  #memory: PeerMemory = new Map();
 
   constructor(options: PeerWatchOptions) {
     this.#options = options;
+  }
+
+  /** What peers said before this controller started; given before the first {@link update}. */
+  remember(memory: PeerMemory): void {
+    this.#memory = memory;
   }
 
   /** Takes up the Secrets as they are now. Cheap while they don't change. */
@@ -40,14 +47,16 @@ export class ClusterSet {
     }
     for (const peer of peers) {
       const watch = this.#watches.get(peer.id);
-      if (watch === undefined) this.#watches.set(peer.id, new PeerWatch(peer, this.#options));
+      if (watch === undefined) this.#watches.set(peer.id, new PeerWatch(peer, this.#optionsFor(peer)));
       else watch.update(peer);
     }
   }
 
-  /** The peers, sorted by id: the same array while nothing changes. */
-  peers(): readonly Peer[] {
-    const next = [...this.#watches.values()].map((watch) => watch.peer()).sort((a, b) => compare(a.id, b.id));
+  /** The peers, sorted by id: the same array while nothing changes. `limits`: see {@link PeerWatch.peer}. */
+  peers(limits: readonly number[]): readonly Peer[] {
+    const next = [...this.#watches.values()]
+      .map((watch) => watch.peer(limits))
+      .sort((a, b) => compare(a.id, b.id));
     const isSame =
       next.length === this.#peers.length && next.every((peer, index) => peer === this.#peers[index]);
     if (isSame) return this.#peers;
@@ -66,6 +75,11 @@ export class ClusterSet {
 
   async stop(): Promise<void> {
     await Promise.all([...this.#watches.values()].map((watch) => watch.stop()));
+  }
+
+  #optionsFor({ uid }: PeerSecret): PeerWatchOptions {
+    const remembered = uid === undefined ? undefined : this.#memory.get(uid);
+    return { ...this.#options, ...(remembered && { remembered }) };
   }
 
   #tellRefused(refused: readonly RefusedSecret[]): void {

@@ -20,6 +20,8 @@ import { HoldOff } from "./hold-off.ts";
 import type { KubeReader } from "./kube-reader.ts";
 import type { RefusedSecret } from "./peer-secrets.ts";
 import type { ConnectPeer } from "./peer-watch.ts";
+import { readPeerMemory } from "./peer-memory.ts";
+import { StaleLimits } from "./stale-limits.ts";
 import { homeIdOf, nextWorld, watchedHomeKinds } from "./world.ts";
 
 const defaultPeerGraceMs = 10_000;
@@ -62,9 +64,13 @@ export class Observer {
   readonly #holdOff: HoldOff;
   readonly #certificates: CertificateClock;
   readonly #draining: DrainingClock;
+  readonly #staleLimits = new StaleLimits();
   #listening: World["listening"] = new Map();
   #sending: World["sending"] = new Map();
   #world: World | undefined;
+  /** Whether it is known what peers said to earlier controllers. */
+  #hasRead = false;
+  readonly #stopped = new AbortController();
   #homeSyncedMs: number | undefined;
 
   constructor(options: ObserverOptions) {
@@ -105,6 +111,12 @@ export class Observer {
 
   start(): void {
     this.#home.start();
+    const { home, timing, log } = this.#options;
+    void readPeerMemory(home, { timing, log, signal: this.#stopped.signal }).then((memory) => {
+      this.#peers.remember(memory);
+      this.#hasRead = true;
+      this.#holdOff.touch();
+    });
   }
 
   /** Ports that gateway Pods listen on, and those that they send to, from what their Envoys acknowledged. */
@@ -130,6 +142,7 @@ export class Observer {
   }
 
   async stop(): Promise<void> {
+    this.#stopped.abort();
     this.#prober.stop();
     this.#holdOff.stop();
     this.#certificates.stop();
@@ -138,7 +151,7 @@ export class Observer {
   }
 
   #publish(): void {
-    if (!this.#home.isSynced) return;
+    if (!this.#home.isSynced || !this.#hasRead) return;
     const { settings, clusterId, metrics, timing } = this.#options;
     const objects: ClusterWatch["objects"] = (kind) => this.#home.objects(kind);
     // The id is needed first: a Secret must not stand for the home cluster itself.
@@ -147,7 +160,8 @@ export class Observer {
     const { refused } = this.#peers;
     this.#peers.update(objects("Secret"), homeIdOf(properties, clusterId));
     if (this.#peers.refused !== refused) this.#options.secretsRefused?.();
-    const peers = this.#peers.peers();
+    const imports = objects("ServiceImport") as unknown as World["home"]["ServiceImport"];
+    const peers = this.#peers.peers(this.#staleLimits.of(imports, settings));
     if (this.#world === undefined && this.#awaitsPeers(peers)) return;
     const world = nextWorld(this.#world, {
       objects,

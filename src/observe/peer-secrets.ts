@@ -19,6 +19,7 @@ export interface PeerSecret {
   readonly id: ClusterId;
   /** Name of the Secret in the system's namespace. */
   readonly secret: string;
+  readonly uid: string | undefined;
   /** As it stands in the Secret, in base64. */
   readonly kubeconfig: Redacted<string>;
 }
@@ -50,7 +51,7 @@ export function readPeerSecrets(secrets: Iterable<KubeObject>, homeId: ClusterId
     const kubeconfig = kubeconfigOf(object);
     const problem = problemOf({ id, homeId, holder: peers.get(id), kubeconfig });
     if (problem !== undefined) refused.push({ secret, problem });
-    else peers.set(id, { id, secret, kubeconfig: new Redacted(kubeconfig ?? "") });
+    else peers.set(id, { id, secret, uid: object.metadata.uid, kubeconfig: new Redacted(kubeconfig ?? "") });
   }
   return { peers: [...peers.values()], refused };
 }

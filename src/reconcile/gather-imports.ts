@@ -7,7 +7,8 @@ import { KeyedMemo } from "../model/memo.ts";
 import { dummyNamespace, shadowName } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import { isHeard } from "../model/world.ts";
-import type { World } from "../model/world.ts";
+import { isStaleFor, partitionRule, type PartitionRule } from "../model/partition.ts";
+import type { ClusterId, World } from "../model/world.ts";
 import { nameDummies, plainNames, type NamedDummies } from "./dummy-services.ts";
 import type { HomeExport } from "./exports.ts";
 import { home } from "./gateway-directory.ts";
@@ -156,11 +157,14 @@ export class ImportGatherer {
       readonly homeExport: HomeExport | undefined;
     },
   ): Import {
-    const { world, merged, policies, homeExport } = parts;
+    const { world, policies, homeExport } = parts;
     const dummies = this.#sameNames(key, parts.names);
     const found = world.home.ServiceImport.get(key);
     const rules = found?.metadata.deletionTimestamp === undefined ? found : undefined;
-    return this.#imports.get(key, [merged, rules, policies, dummies, homeExport?.choice], () => {
+    const drained = drainedClusters(world, partitionRule(rules, world.settings));
+    const dependencies = [parts.merged, rules, policies, dummies, homeExport?.choice, drained.join()];
+    return this.#imports.get(key, dependencies, () => {
+      const merged = withoutBackends(parts.merged, drained);
       const choice = choiceOf(merged, { policies, homeExport, world });
       return {
         key,
@@ -176,6 +180,23 @@ export class ImportGatherer {
       };
     });
   }
+}
+
+/** Clusters that get no requests while they are not heard, in order. */
+function drainedClusters({ peers }: World, rule: PartitionRule): readonly ClusterId[] {
+  if (rule.onPartition !== "Drain") return [];
+  return peers.filter((peer) => isStaleFor(peer, rule)).map(({ id }) => id);
+}
+
+/** The same exports, as if none of these clusters had a ready backend. */
+function withoutBackends(merged: Merged, clusters: readonly ClusterId[]): Merged {
+  if (clusters.length === 0) return merged;
+  const [oldest, ...others] = merged.members;
+  const emptied = (member: Member): Member =>
+    member.cluster !== home && clusters.includes(member.cluster)
+      ? { ...member, spec: { ...member.spec, readyBackends: [] } }
+      : member;
+  return { ...merged, members: [emptied(oldest), ...others.map(emptied)] };
 }
 
 /** Whether something has to be looked at, or chosen, that only an Envoy can. */

@@ -8,6 +8,7 @@ import type { ObjectKey } from "../model/desired.ts";
 import { objectKey } from "../model/desired.ts";
 import type { Condition } from "../model/kube-object.ts";
 import { systemNamespace } from "../model/names.ts";
+import { isStaleFor, type PartitionRule } from "../model/partition.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
 import { isHeard, type Peer, type World } from "../model/world.ts";
@@ -28,14 +29,21 @@ export function staleProblems(peers: readonly Peer[]): Problem[] {
     });
 }
 
-/** Of the stale clusters that export a service; `probes`: their gateways behind its shadow, if traffic goes Direct. */
+/**
+ * Of the clusters that export a service and are stale for its import; `probes`: their gateways behind its shadow, if
+ * traffic goes Direct.
+ */
 export function staleExporters(
   { members }: Merged,
-  { peers, probes }: { readonly peers: readonly Peer[]; readonly probes: readonly Target[] },
+  {
+    peers,
+    probes,
+    rule,
+  }: { readonly peers: readonly Peer[]; readonly probes: readonly Target[]; readonly rule: PartitionRule },
 ): Problem[] {
   const problems = peers
-    .filter(({ id, state }) => state === "Stale" && members.some(({ cluster }) => cluster === id))
-    .map(staleProblem);
+    .filter((peer) => isStaleFor(peer, rule) && members.some(({ cluster }) => cluster === peer.id))
+    .map((peer) => staleProblem(peer, rule));
   const silent = [...new Set(probes.filter(({ isSilent }) => isSilent === true).map(probeKey))].sort(compare);
   if (problems.length === 0 || silent.length === 0) return problems;
   const words = `No connections are led to gateways that don't take any, until they do: ${silent.join(", ")}.`;
@@ -77,14 +85,16 @@ export function leftImports(
 }
 
 /** What stands in the way may be told otherwise every second, and thousands of imports say this. */
-function staleProblem(peer: Peer): Problem {
+function staleProblem(peer: Peer, rule?: PartitionRule): Problem {
   const { id, staleSinceMs } = peer;
   // To the minute: replicas that followed the peer alike say the same.
   const since =
     staleSinceMs === undefined ? "" : ` since ${new Date(staleSinceMs).toISOString().slice(0, 16)}Z`;
   return {
     reason: reasons.Stale,
-    message: `Cluster "${id}" is not heard${since}. What it last said stays in force. ${remedy(peer)}`,
+    message: `Cluster "${id}" is not heard${since}. ${
+      rule?.onPartition === "Drain" ? "It gets no requests until it is." : "What it last said stays in force."
+    } ${remedy(peer)}`,
   };
 }
 

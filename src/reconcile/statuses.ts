@@ -13,6 +13,7 @@ import {
 import type { KindName } from "../model/kinds.ts";
 import type { Condition } from "../model/kube-object.ts";
 import type { KeyedMemo } from "../model/memo.ts";
+import { partitionRule } from "../model/partition.ts";
 import { labels } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
@@ -96,7 +97,8 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const shadow = world.home.Service.get(imported.shadowKey);
     const side = input.sides.get(key);
     const carried = input.other?.ofImport(imported);
-    const stale = staleExporters(merged, { peers: world.peers, probes: side?.probes ?? [] });
+    const rule = partitionRule(imported.rules, world.settings);
+    const stale = staleExporters(merged, { peers: world.peers, probes: side?.probes ?? [], rule });
     const unusable = [...stale, ...(unread.get(key) ?? []), ...(side?.unusable ?? [])];
     const dependencies = [
       imported,

@@ -7,6 +7,7 @@ import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../mode
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
+import { usualStaleAfterMs } from "../model/partition.ts";
 import {
   homeKinds,
   peerKinds,
@@ -29,6 +30,7 @@ export interface WorldFile {
     readonly state?: Peer["state"];
     readonly problem?: Peer["problem"];
     readonly staleSince?: string;
+    readonly unheardForMs?: number;
     readonly objects?: readonly KubeObject[];
     readonly refused?: Peer["refused"];
   }[];
@@ -106,15 +108,26 @@ export function worldFrom(file: WorldFile): World {
     homeId: file.homeId,
     home,
     peers: (file.peers ?? [])
-      .map(({ id, state = "Synced", problem, staleSince, objects = [], refused = [] }): Peer => ({
-        id,
-        secret: `peer-${id}`,
-        state,
-        ...(problem && { problem }),
-        ...(staleSince !== undefined && { staleSinceMs: Date.parse(staleSince) }),
-        objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
-        refused,
-      }))
+      .map(
+        ({
+          id,
+          state = "Synced",
+          problem,
+          staleSince,
+          unheardForMs = usualStaleAfterMs,
+          objects = [],
+          refused = [],
+        }): Peer => ({
+          id,
+          secret: `peer-${id}`,
+          state,
+          ...(problem && { problem }),
+          ...(staleSince !== undefined && { staleSinceMs: Date.parse(staleSince) }),
+          ...(state === "Stale" && { unheardForMs }),
+          objects: storesOf(peerKinds, objects) as unknown as PeerObjects,
+          refused,
+        }),
+      )
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
     expired: new Set(file.expired),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),

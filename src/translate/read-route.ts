@@ -6,7 +6,7 @@ import { reasons } from "../api/conditions.ts";
 import type { AnyRouteKind, RouteKind } from "../model/kinds.ts";
 import type { Problem } from "../model/problem.ts";
 import type { BackendQuery } from "./backends.ts";
-import { durationMs } from "./duration.ts";
+import { durationMs } from "../model/duration.ts";
 import { readFilters } from "./filters.ts";
 import type { Filters } from "./filters.ts";
 import type { BackendRef, GRPCRoute, GRPCRule, HTTPRoute, Mirror, Route, Rule } from "./gateway-api.ts";

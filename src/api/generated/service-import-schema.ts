@@ -859,6 +859,17 @@ export const schema: object = {
             }
           }
         },
+        "onPartition": {
+          "type": "string",
+          "enum": [
+            "Keep",
+            "Drain"
+          ]
+        },
+        "staleAfter": {
+          "type": "string",
+          "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"
+        },
         "failover": {
           "type": "object",
           "minProperties": 1,

@@ -7,6 +7,14 @@ import type { Condition } from "../../model/kube-object.ts";
 export interface ServiceImportSpec {
   readonly http?: HTTPRules;
   readonly tcp?: TCPRules;
+  /**
+   * What becomes of an exporting cluster that is not heard any more. Keep: it gets requests as before, as long as its gateways answer. Drain: it gets none until it is heard again. Left out: what the controller was told, which is Keep unless said otherwise.
+   */
+  readonly onPartition?: "Keep" | "Drain";
+  /**
+   * After how long without hearing it a cluster counts as stale for this import, at least 5s. As `30s`, `10m` or `1h30m`. Left out, what the controller was told.
+   */
+  readonly staleAfter?: string;
   readonly failover?: Failover;
 }
 /**

@@ -36,6 +36,8 @@ interface ControllerFlags extends DataPlaneFlags {
   readonly dataPlane: string;
   readonly ingressAddress: readonly string[];
   readonly portDrainLimit: number;
+  readonly onPartition: "Keep" | "Drain";
+  readonly staleAfter: number;
 }
 
 type IngressMode = Settings["ingress"]["mode"];
@@ -112,6 +114,20 @@ export function registerController(program: Command): void {
       new Option("--ingress-address <ip>", "an address of mode Static; repeat it for more")
         .argParser((text, before: readonly string[]) => [...before, text])
         .default([]),
+    )
+    .addOption(
+      new Option(
+        "--on-partition <what>",
+        "whether a cluster that is not heard gets requests, where an import doesn't say",
+      )
+        .choices(["Keep", "Drain"])
+        .default("Keep"),
+    )
+    .option(
+      "--stale-after <seconds>",
+      "after how long without hearing it a cluster counts as stale, where an import doesn't say",
+      numberOption({ min: 5, max: 86_400 }),
+      5,
     )
     .option(
       "--port-drain-limit <seconds>",
@@ -224,6 +240,7 @@ function settingsOf(flags: ControllerFlags): Settings {
     dummyEndpoints: flags.dummyEndpoints,
     legacyEndpoints: flags.legacyEndpoints,
     poolReplicas: flags.poolReplicas,
+    partition: { onPartition: flags.onPartition, staleAfterMs: flags.staleAfter * 1000 },
     dataPlane: dataPlaneNamed(flags.dataPlane).settings(flags),
     trustDomain: flags.trustDomain,
     ingress: ingressOf(flags),
