@@ -23,6 +23,8 @@ export const types = {
   InsecureFrontendValidationMode: "InsecureFrontendValidationMode",
   /** WANPolicy: every cluster has the same one. */
   Consistent: "Consistent",
+  /** WANPolicy: its requests cross the WAN between gateways that know each other, unread by others. */
+  MutualTLS: "MutualTLS",
   /** WANPolicy: gateways set its DSCP. */
   DSCPApplied: "DSCPApplied",
   /** ServiceExport: can be exported. */
@@ -149,6 +151,15 @@ export const reasons = {
   RefNotPermitted: "RefNotPermitted",
   InvalidKind: "InvalidKind",
   Enforced: "Enforced",
+  MutualTLS: "MutualTLS",
+  /** Its mode is Plain. */
+  Plain: "Plain",
+  /** Home and a peer speak differently at a policy's port, so that nothing is sent. */
+  ModeDiffers: "ModeDiffers",
+  /** A cluster's gateways can't be told from others. */
+  NoIdentity: "NoIdentity",
+  /** The data plane can't speak it. */
+  UnsupportedMode: "UnsupportedMode",
   /** Without mutual TLS the rules bind only clients that use the imported name. */
   OnlyByName: "OnlyByName",
 

@@ -3,6 +3,7 @@
  * Schema: crds/gatewayadvertisements.mc-wan.l7mp.io.yaml.
  */
 import { addressProblems, apiVersion, formatVersionProblems, parserOf } from "./custom-object.ts";
+import type { GatewayEndpoint } from "./generated/gateway-advertisement.ts";
 import type { CustomObject, Parsed } from "./custom-object.ts";
 import type {
   GatewayAdvertisementSpec,
@@ -36,3 +37,13 @@ export const parseGatewayAdvertisement: (input: unknown) => Parsed<GatewayAdvert
       ...(spec.identity === undefined ? [] : bundleProblems(spec.identity.bundle)),
     ],
   });
+
+/** The port of a gateway for a policy; undefined if it doesn't listen for it. */
+export const portAt = ({ ports }: Pick<GatewayEndpoint, "ports">, policy: string): number | undefined =>
+  Object.hasOwn(ports, policy) ? ports[policy] : undefined;
+
+/** How a gateway is spoken to at that port. Versions that don't know modes speak plain text. */
+export const modeAt = (
+  { modes = {} }: Pick<GatewayEndpoint, "modes">,
+  policy: string,
+): "MutualTLS" | "Plain" => (Object.hasOwn(modes, policy) ? modes[policy] : undefined) ?? "Plain";

@@ -62,6 +62,7 @@ export const writtenKinds = [
   "Gateway",
   "HTTPRoute",
   "ReferenceGrant",
+  "BackendTLSPolicy",
   "McsServiceImport",
   "ServiceAdvertisement",
   "GatewayAdvertisement",

@@ -4,6 +4,7 @@
  *     ServiceExport + Service + EndpointSlices → ServiceAdvertisement, ingress Gateway, ingress HTTPRoute
  */
 import { reasons } from "../api/conditions.ts";
+import { modeOf } from "../api/wan-policy.ts";
 import type { ServiceExport } from "../api/multicluster.ts";
 import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-advertisement.ts";
 import type { DesiredObject, ServedGateway, ServiceRef } from "../model/desired.ts";
@@ -20,6 +21,7 @@ import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isReserved } from "../model/reserved-services.ts";
 import type { Settings } from "../model/world.ts";
+import { clientsOfSet, mutualTlsListener } from "./mutual-tls.ts";
 import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
 import { ingressHostnames } from "./hostnames.ts";
@@ -211,13 +213,14 @@ export function ingressSide(
   const listeners = [...policies.accepted.values()].map((policy) => ({
     name: policy.metadata.name,
     port: policy.spec.port,
-    protocol: "HTTP",
+    ...(modeOf(policy) === "MutualTLS" ? mutualTlsListener : { protocol: "HTTP" }),
     allowedRoutes: { namespaces: { from: "Same" as const } },
   }));
+  const isSecured = listeners.some(({ protocol }) => protocol === "HTTPS");
   const gateway: ObjectTypes["Gateway"] = {
     ...typeOf("Gateway"),
     metadata: metadataOf({ ...identity, name, annotations: { [annotations.serviceType]: "ClusterIP" } }),
-    spec: { gatewayClassName, listeners },
+    spec: { gatewayClassName, listeners, ...(isSecured && { tls: { frontend: clientsOfSet } }) },
   };
   const routes = Array.from(
     { length: Math.ceil(httpPorts.length / maxRules) },

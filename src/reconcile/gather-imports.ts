@@ -173,7 +173,7 @@ export class ImportGatherer {
         rules,
         choice,
         dummies,
-        path: pathOf(merged, hasRules(rules), choice),
+        path: pathOf(merged, { hasRules: hasRules(rules), choice, policies }),
         httpPorts: carriedHttpPorts(merged.ports),
         grantKey: `${dummyNamespace}/${grantName(merged.service)}`,
         shadowKey: `${merged.service.namespace}/${shadowName(merged.service.name)}`,

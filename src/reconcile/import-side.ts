@@ -23,7 +23,7 @@ import type { OwnRanges } from "./own-ranges.ts";
 import { desired, isOurs, metadataOf, ownerReference, typeOf } from "./owners.ts";
 import { proxySlices, type PortTargets, type Target } from "./proxy-slices.ts";
 import type { FindTargets } from "./spread-backends.ts";
-import { clusterIPsOf, shadowService, standingContainerPort, type Path } from "./shadow-services.ts";
+import { clusterIPsOf, shadowService, isPlain, standingContainerPort, type Path } from "./shadow-services.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
 /** A service as this cluster imports it. */
@@ -196,6 +196,8 @@ function goesDirect(
     port === undefined ||
     second !== undefined ||
     "problem" in imported.choice ||
+    // No client speaks what the far end does.
+    !isPlain(imported.choice.policy, around.policies) ||
     !around.egress.mayListen
   )
     return false;

@@ -12,7 +12,8 @@ import type { Merged } from "./imports.ts";
 import { tierProblems } from "./placement.ts";
 import { uncarriedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
-import { clusterIPsOf } from "./shadow-services.ts";
+import { clusterIPsOf, isPlain } from "./shadow-services.ts";
+import type { PolicySet } from "./wan-policies.ts";
 import { theirVerdicts } from "./their-verdicts.ts";
 import { affinityConditions, classified, notOurs, renamedWords } from "./status-words.ts";
 
@@ -112,6 +113,7 @@ export interface RulesSurroundings {
   /** Set where another implementation carries the traffic. */
   readonly other: OtherCarrier | undefined;
   readonly world: World;
+  readonly policies: PolicySet;
   readonly generation: number | undefined;
 }
 
@@ -180,7 +182,13 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     status: "False",
     reason: reasons.OnlyByName,
     message:
-      "Until mutual TLS is on, the rules bind only clients that use the imported name. Let only gateways reach the ports of WANPolicies, by NetworkPolicies or firewalls.",
+      "Over a WANPolicy of mode Plain the rules bind only clients that use the imported name. Let only gateways reach its port, by NetworkPolicies or firewalls, or give it mode MutualTLS.",
+  } as const;
+  const enforced = {
+    status: "True",
+    reason: reasons.Enforced,
+    message:
+      "Only gateways of the cluster set, which follow the rules, reach the service from other clusters.",
   } as const;
   return [
     condition(
@@ -190,7 +198,7 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     ),
     condition(types.ResolvedRefs, unless(unresolved, resolved), generation),
     condition(types.Programmed, programmed(imported, world, other), generation),
-    condition(types.Enforced, byName, generation),
+    condition(types.Enforced, isSecured(around) ? enforced : byName, generation),
     ...failoverConditions(imported, around),
   ];
 }
@@ -214,6 +222,11 @@ function failoverConditions({ rules }: Import, { other, world, generation }: Rul
     message: "Every cluster that a tier names is in the set.",
   } as const;
   return [condition(types.FailoverApplied, unless(problems, applied), generation)];
+}
+
+/** Whether no policy that a request may be sent over is Plain. */
+function isSecured({ policies, other }: RulesSurroundings): boolean {
+  return other === undefined && [...policies.accepted.keys()].every((name) => !isPlain(name, policies));
 }
 
 /** As the import's Gateway says. */

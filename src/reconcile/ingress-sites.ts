@@ -11,7 +11,10 @@
  * writes nothing.
  */
 import { reasons } from "../api/conditions.ts";
+import { modeAt, portAt } from "../api/gateway-advertisement.ts";
 import type { GatewayEndpoint } from "../api/gateway-advertisement.ts";
+import { modeOf } from "../api/wan-policy.ts";
+import type { WANPolicyMode } from "../api/wan-policy.ts";
 import { isReachable } from "../model/ipv4.ts";
 import { ingressPool, systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
@@ -41,19 +44,30 @@ export interface Advertised {
 export function advertise(pods: readonly GatewayPod[], policies: PolicySet, world: World): Advertised {
   const { sites, problem } = sitesOf(pods, world);
   const known = world.home.GatewayAdvertisement.get(`${systemNamespace}/${ingressPool}`);
-  const before = new Map(known?.spec.endpoints.map((endpoint) => [endpoint.address, endpoint.ports]));
+  const before = new Map(known?.spec.endpoints.map((endpoint) => [endpoint.address, endpoint]));
   const endpoints: GatewayEndpoint[] = [];
   for (const { address, zone, pods: behind } of sites) {
-    const said = before.get(address) ?? {};
+    const said = before.get(address);
     const ports: [string, number][] = [];
-    for (const [name, { spec }] of policies.accepted) {
-      const old = Object.hasOwn(said, name) ? said[name] : undefined;
-      if (isOpen(world, spec.port) && isHeard(behind, spec.port, world)) ports.push([name, spec.port]);
+    const modes: [string, WANPolicyMode][] = [];
+    for (const [name, policy] of policies.accepted) {
+      const { port } = policy.spec;
+      const mode = modeOf(policy);
+      // A port of another mode is closed at once.
+      const old = said !== undefined && modeAt(said, name) === mode ? portAt(said, name) : undefined;
+      if (isOpen(world, port) && isHeard(behind, port, world)) ports.push([name, port]);
       else if (old !== undefined && isOpen(world, old) && mayListen(behind, old, world))
         ports.push([name, old]);
+      else continue;
+      modes.push([name, mode]);
     }
     if (ports.length === 0) continue;
-    endpoints.push({ address, ...(zone === undefined ? {} : { zone }), ports: Object.fromEntries(ports) });
+    endpoints.push({
+      address,
+      ...(zone === undefined ? {} : { zone }),
+      ports: Object.fromEntries(ports),
+      modes: Object.fromEntries(modes),
+    });
   }
   return {
     endpoints: endpoints.sort((a, b) => compare(a.address, b.address)),

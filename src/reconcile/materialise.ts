@@ -3,6 +3,7 @@
  * egress side is, gateways of other clusters, what stands already.
  */
 import type { DesiredObject, ProbeTarget, WanBackend } from "../model/desired.ts";
+import type { TrustedAuthority } from "../model/identity.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
@@ -17,7 +18,8 @@ import { wanAppProtocol } from "./cluster-dummies.ts";
 import { ClusterSpread } from "./cluster-spread.ts";
 import type { DataPlanePass } from "./data-plane.ts";
 import { dummyPortName, dummyServices } from "./dummy-services.ts";
-import { gatewayDirectory, type GatewayDirectory } from "./gateway-directory.ts";
+import { dummyTlsPolicies } from "./mutual-tls.ts";
+import { gatewayDirectory, home, type GatewayDirectory } from "./gateway-directory.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { importSide, type Import, type ImportSide } from "./import-side.ts";
 import { overlaps, ownRanges, type OwnRanges } from "./own-ranges.ts";
@@ -36,6 +38,7 @@ export interface PassInput {
   readonly policies: PolicySet;
   readonly owner: OwnerReference | undefined;
   readonly dataPlane: DataPlanePass;
+  readonly trust: readonly TrustedAuthority[];
 }
 
 /** What stands for all imports. */
@@ -43,6 +46,7 @@ export interface Materialised {
   readonly contributions: readonly Contribution[];
   /** By the import's key. */
   readonly sides: ReadonlyMap<string, ImportSide>;
+  readonly directory: GatewayDirectory;
   readonly directoryProblems: readonly Problem[];
   readonly probes: readonly ProbeTarget[];
 }
@@ -97,6 +101,7 @@ export class Materialiser {
       const holder = held === undefined ? undefined : ownAddresses.get(held);
       const dependencies = [
         imported,
+        policies,
         directory,
         ranges,
         referable,
@@ -152,6 +157,7 @@ export class Materialiser {
     return {
       contributions: [...sides.values(), ...dummySides.map(([, side]) => side), ...slices, ...ofClusters],
       sides,
+      directory,
       directoryProblems: directory.problems,
       probes: sameProbes,
     };
@@ -164,7 +170,7 @@ export class Materialiser {
 
   #directory(
     world: World,
-    { dataPlane: { homePools } }: PassInput,
+    { dataPlane: { homePools }, policies, trust }: PassInput,
     addresses: { readonly clusterIPs: ReadonlyMap<string, string>; readonly ranges: OwnRanges },
   ): GatewayDirectory {
     const own = overlaps(world, {
@@ -173,6 +179,9 @@ export class Materialiser {
     });
     const dependencies = [
       homePools,
+      policies,
+      world.homeId,
+      trust.map(({ cluster }) => cluster).join(),
       JSON.stringify([...own].sort(([a], [b]) => compare(a, b))),
       ...world.peers.flatMap((peer) => {
         const { GatewayAdvertisement: pools } = peer.objects;
@@ -183,7 +192,11 @@ export class Materialiser {
         return [peer.id, isHeard(peer), said];
       }),
     ];
-    return this.#once("directory", dependencies, () => gatewayDirectory(homePools, world.peers, own));
+    const { homeId, peers } = world;
+    const trusted = new Set(trust.map(({ cluster }) => cluster));
+    return this.#once("directory", dependencies, () =>
+      gatewayDirectory({ homePools, homeId, peers, ownAddresses: own, policies, trusted }),
+    );
   }
 
   /** What a ServiceImport's rules may name. Made only where there are rules: it depends on all imports of the namespace. */
@@ -200,7 +213,7 @@ export class Materialiser {
 
   #dummySide(
     { key, service, merged, dummies, rules }: Import,
-    { policies, owner, dataPlane }: PassInput,
+    { policies, owner, dataPlane, trust }: PassInput,
     {
       directory,
       note,
@@ -213,10 +226,25 @@ export class Materialiser {
   ): DummySide {
     const placement = dataPlane.other === undefined ? placementOf({ merged, rules, homeId }) : plainPlacement;
     const appProtocol = dataPlane.other && wanAppProtocol(merged);
+    const trusted = trust.map(({ trustDomain }) => trustDomain).join();
     return this.#dummies.get(
       key,
-      [merged, dummies, policies, directory, owner, appProtocol, placement.key, ...Object.values(note)],
+      [
+        merged,
+        dummies,
+        policies,
+        directory,
+        owner,
+        appProtocol,
+        placement.key,
+        trusted,
+        ...Object.values(note),
+      ],
       () => {
+        const clusters = new Set(
+          merged.members.map(({ cluster }) => (cluster === home ? placement.homeName : cluster)),
+        );
+        const exporters = trust.filter(({ cluster }) => clusters.has(cluster));
         const { grants, objects } = referenceGrants(service, [...dummies.names.values()], {
           owner,
           annotations: note,
@@ -224,10 +252,11 @@ export class Materialiser {
         return {
           objects: [
             ...dummyServices(service, { names: dummies.names, policies, appProtocol }, owner),
+            ...dummyTlsPolicies(service, { names: dummies.names, policies, exporters }, owner),
             ...objects,
           ],
           grants,
-          wanBackends: wanBackends(service, { merged, names: dummies.names, placement }, directory),
+          wanBackends: wanBackends(service, { merged, names: dummies.names, placement, policies }, directory),
         };
       },
     );

@@ -3,12 +3,13 @@ import { reasons, types } from "../api/conditions.ts";
 import { modeOf } from "../api/wan-policy.ts";
 import type { WANPolicy } from "../api/wan-policy.ts";
 import type { Condition } from "../model/kube-object.ts";
-import { annotations } from "../model/names.ts";
+import { annotations, egressPool, ingressPool } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { DrainingPort } from "../model/desired.ts";
 import { compare } from "../model/order.ts";
 import type { Peer, World } from "../model/world.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
+import type { GatewayDirectory } from "./gateway-directory.ts";
 import { awaited } from "./draining-ports.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
@@ -17,6 +18,7 @@ export interface PolicySurroundings {
   readonly policies: PolicySet;
   readonly world: World;
   readonly draining: readonly DrainingPort[];
+  readonly directory: GatewayDirectory;
 }
 
 /** All conditions of one policy. */
@@ -25,6 +27,7 @@ export function policyConditions(policy: WANPolicy, around: PolicySurroundings):
   const result = [
     condition(types.Accepted, accepted(policy, around), generation),
     condition(types.Consistent, consistent(policy, around.world.peers), generation),
+    condition(types.MutualTLS, mutualTls(policy, around), generation),
   ];
   if (policy.spec.dscp !== undefined) {
     const message = `Gateways do not set DSCP ${policy.spec.dscp} in this version: let the SD-WAN classify by port ${policy.spec.port}.`;
@@ -57,6 +60,37 @@ function accepted({ metadata }: WANPolicy, { policies, world, draining }: Policy
     reason: reasons.Accepted,
     message: `Gateways listen for it, and at its earlier port ${ports} until ${until}.`,
   };
+}
+
+/** Whether what is sent over it is encrypted between gateways that know each other; it is never sent otherwise. */
+function mutualTls(policy: WANPolicy, { policies, world, directory }: PolicySurroundings): Finding {
+  const { name } = policy.metadata;
+  if (!policies.accepted.has(name))
+    return {
+      status: "False",
+      reason: reasons.Pending,
+      message: "Nothing is sent over it: it is not accepted.",
+    };
+  if (modeOf(policy) === "Plain") {
+    const message = `Requests cross the WAN in plain text, and whoever reaches port ${policy.spec.port} of an ingress gateway reaches every exported service. For mode MutualTLS give the policy another port as well.`;
+    return { status: "False", reason: reasons.Plain, message };
+  }
+  const { homeId, identity } = world;
+  if (
+    homeId === undefined ||
+    identity?.gateways.has(ingressPool) !== true ||
+    !identity.gateways.has(egressPool)
+  ) {
+    const message =
+      "Nothing is sent or taken: this cluster's gateways have no identity yet. If that lasts, see Secret mc-wan-ca in mc-wan-system, and the controller's log.";
+    return { status: "False", reason: reasons.NoIdentity, message };
+  }
+  const closed = world.peers.flatMap(({ id }) => directory.closed(id, ingressPool, name) ?? []);
+  return unless(closed, {
+    status: "True",
+    reason: reasons.MutualTLS,
+    message: "Gateways know each other by the authorities of their clusters, and nobody else can read.",
+  });
 }
 
 const quoted = (ids: readonly string[]): string => ids.map((id) => `"${id}"`).join(" and ");

@@ -42,7 +42,9 @@ export function createReconcile(): (world: World) => Desired {
 
   return (world) => {
     const { home, settings } = world;
-    const policies = once("policies", [home.WANPolicy], () => policySet(home.WANPolicy));
+    const policies = once("policies", [home.WANPolicy, settings.dataPlane.name], () =>
+      policySet(home.WANPolicy, settings),
+    );
     const owner = once("owner", [crdOwner(world)?.uid], () => crdOwner(world));
     const slices = once("slices", [home.EndpointSlice], () => backendSlices(home.EndpointSlice));
 
@@ -73,7 +75,13 @@ export function createReconcile(): (world: World) => Desired {
     }
 
     const gathered = gatherer.gather(world, exports, policies);
-    const materialised = materialiser.materialise(world, { gathered, policies, owner, dataPlane });
+    const materialised = materialiser.materialise(world, {
+      gathered,
+      policies,
+      owner,
+      dataPlane,
+      trust: trust.authorities,
+    });
     contributions.push(...materialised.contributions);
     contributions.push(...dataPlane.contributions);
 
@@ -86,6 +94,7 @@ export function createReconcile(): (world: World) => Desired {
       exports,
       gathered,
       sides: materialised.sides,
+      directory: materialised.directory,
       taken: assembled.taken,
       directoryProblems: [...materialised.directoryProblems, ...trust.problems],
       ingress: dataPlane.ingress,

@@ -5,6 +5,7 @@
  *     Direct:   client → kube-proxy → ingress gateways of the exporting clusters, at the policy's port
  *     Gateway:  client → kube-proxy → egress gateway (container port) → ingress gateways
  */
+import { modeOf } from "../api/wan-policy.ts";
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { ServiceRef } from "../model/desired.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
@@ -13,7 +14,7 @@ import { shadowName } from "../model/names.ts";
 import type { Merged } from "./imports.ts";
 import { metadataOf, typeOf } from "./owners.ts";
 import { carriageOf } from "./protocols.ts";
-import type { PolicyChoice } from "./wan-policies.ts";
+import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
 /** How a shadow's traffic leaves. */
 export type Path = "Direct" | "Gateway";
@@ -25,8 +26,14 @@ export const egressPorts = { first: 20000, count: 10000 } as const;
 export const isEgressPort = (port: unknown): port is number =>
   typeof port === "number" && port >= egressPorts.first && port < egressPorts.first + egressPorts.count;
 
-/** The path of an import: Direct only where nothing of a request has to be looked at, and unless the oldest export says otherwise. */
-export function pathOf(merged: Merged, hasRules: boolean, choice: PolicyChoice): Path {
+/**
+ * The path of an import: Direct only where nothing of a request has to be looked at, where clients can speak what the far
+ * end does, and unless the oldest export says otherwise.
+ */
+export function pathOf(
+  merged: Merged,
+  { hasRules, choice, policies }: { hasRules: boolean; choice: PolicyChoice; policies: PolicySet },
+): Path {
   const [port, second] = merged.ports;
   const direct =
     port !== undefined &&
@@ -34,8 +41,15 @@ export function pathOf(merged: Merged, hasRules: boolean, choice: PolicyChoice):
     carriageOf(port) === "HTTP" &&
     (merged.oldest.sessionAffinity ?? "None") === "None" &&
     !hasRules &&
-    "policy" in choice;
+    "policy" in choice &&
+    isPlain(choice.policy, policies);
   return direct && merged.oldest.path !== "Gateway" ? "Direct" : "Gateway";
+}
+
+/** Whether a policy's gateways are spoken to in plain text. */
+export function isPlain(policy: string, { accepted }: PolicySet): boolean {
+  const found = accepted.get(policy);
+  return found !== undefined && modeOf(found) === "Plain";
 }
 
 /** The container port of a port of a shadow that stands; undefined if it is Direct or not there. */

@@ -21,6 +21,7 @@ import { condition, unless, type Finding } from "./conditions.ts";
 import type { HomeExport } from "./exports.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { home } from "./gateway-directory.ts";
+import type { GatewayDirectory } from "./gateway-directory.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
@@ -40,6 +41,7 @@ export interface StatusInput extends PoolStatusInput {
   readonly gathered: Gathered;
   readonly sides: ReadonlyMap<string, ImportSide>;
   readonly draining: readonly DrainingPort[];
+  readonly directory: GatewayDirectory;
   /** Objects that are somebody else's, by the service that asked for them. */
   readonly taken: ReadonlyMap<string, readonly string[]>;
   /** Remembers statuses from pass to pass. */
@@ -58,7 +60,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     put(
       "WANPolicy",
       policy.metadata.name,
-      policyConditions(policy, { policies, world, draining: input.draining }),
+      policyConditions(policy, { policies, world, draining: input.draining, directory: input.directory }),
     );
   const { taken } = input;
   for (const [key, homeExport] of sortedEntries(input.exports)) {
@@ -99,7 +101,12 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
     const carried = input.other?.ofImport(imported);
     const rule = partitionRule(imported.rules, world.settings);
     const stale = staleExporters(merged, { peers: world.peers, probes: side?.probes ?? [], rule });
-    const unusable = [...stale, ...(unread.get(key) ?? []), ...(side?.unusable ?? [])];
+    const unusable = [
+      ...stale,
+      ...(unread.get(key) ?? []),
+      ...(side?.unusable ?? []),
+      ...closedExporters(imported, input.directory),
+    ];
     const dependencies = [
       imported,
       world.homeId,
@@ -142,6 +149,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         foreign: taken.get(key) ?? [],
         other: input.other,
         world,
+        policies,
         generation: rules.metadata.generation,
       }),
     );
@@ -150,6 +158,12 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
   if (pool !== undefined) statuses.set(objectKey(pool.kind, pool.key), pool);
   for (const status of input.other?.statuses ?? []) statuses.set(objectKey(status.kind, status.key), status);
   return statuses;
+}
+
+/** Exporting clusters to whose gateways nothing is sent over the policy that holds. */
+function closedExporters({ merged, choice }: Import, { closed }: GatewayDirectory): readonly Problem[] {
+  if (!("policy" in choice)) return [];
+  return merged.members.flatMap(({ cluster, spec }) => closed(cluster, spec.pool, choice.policy) ?? []);
 }
 
 function exporters(merged: Merged, homeId: string | undefined): string[] {

@@ -10,18 +10,21 @@ import { home, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
 import type { Placement } from "./placement.ts";
 import { carriageOf } from "./protocols.ts";
+import { isPlain } from "./shadow-services.ts";
+import type { PolicySet } from "./wan-policies.ts";
 
 /** What the WAN backends of one service are made of. */
 export interface WanBackendsInput {
   readonly merged: Merged;
   readonly names: DummyNames;
   readonly placement: Placement;
+  readonly policies: PolicySet;
 }
 
 /** The WAN backends of one service by the names of its dummies. */
 export function wanBackends(
   service: ServiceRef,
-  { merged, names, placement }: WanBackendsInput,
+  { merged, names, placement, policies }: WanBackendsInput,
   directory: GatewayDirectory,
 ): [string, WanBackend][] {
   const exportedHere = merged.members.some(({ cluster }) => cluster === home);
@@ -31,6 +34,9 @@ export function wanBackends(
   );
   // Whether ready or not: endpoints come and go without touching a route.
   const differs = byGateway.some((member) => portsTaken(member, merged).ports !== undefined);
+  const exporters = byGateway
+    .map(({ cluster }) => (cluster === home ? placement.homeName : cluster))
+    .sort(compare);
   return [...names].map(([policy, name]) => [
     name,
     {
@@ -38,6 +44,7 @@ export function wanBackends(
       policy,
       remote: localities(byGateway, policy, { merged, placement, directory }),
       ...(differs ? { differsByPort: true } : {}),
+      ...(isPlain(policy, policies) ? {} : { exporters }),
       ...(exportedHere && hasHomePods ? { home: service } : {}),
       ...(spillOverBelow === undefined ? {} : { spillOverBelow }),
       ...(hasAffinity ? { hasAffinity } : {}),

@@ -3,11 +3,12 @@
  * is no fall-back to another tunnel.
  */
 import { reasons } from "../api/conditions.ts";
+import { modeOf } from "../api/wan-policy.ts";
 import type { WANPolicy } from "../api/wan-policy.ts";
 import type { Problem } from "../model/problem.ts";
 import { annotations } from "../model/names.ts";
 import { byAge, compare } from "../model/order.ts";
-import type { Store } from "../model/world.ts";
+import type { Settings, Store } from "../model/world.ts";
 
 /** Gateway API allows 64 listeners on a Gateway; an ingress Gateway has one for every policy. */
 const maxAccepted = 32;
@@ -28,7 +29,7 @@ export interface PolicySet {
 export type PolicyChoice = { readonly policy: string } | { readonly problem: Problem };
 
 /** Judges all policies: of two on one port the older is accepted, and no more than {@link maxAccepted} are. */
-export function policySet(store: Store<WANPolicy>): PolicySet {
+export function policySet(store: Store<WANPolicy>, { dataPlane }: Pick<Settings, "dataPlane">): PolicySet {
   const byAgeFirst = [...store.values()]
     .filter((policy) => policy.metadata.deletionTimestamp === undefined)
     .sort(byAge);
@@ -38,7 +39,12 @@ export function policySet(store: Store<WANPolicy>): PolicySet {
   for (const policy of byAgeFirst) {
     const { name } = policy.metadata;
     const holder = holders.get(policy.spec.port);
-    if (holder !== undefined) {
+    if (dataPlane.name !== "envoy" && modeOf(policy) === "MutualTLS") {
+      refused.set(name, {
+        reason: reasons.UnsupportedMode,
+        message: `The data plane "${dataPlane.name}" can't speak mutual TLS between clusters. Give the policy mode Plain and another port, in every cluster, or run mc-wan with its own Envoys.`,
+      });
+    } else if (holder !== undefined) {
       refused.set(name, {
         reason: reasons.PortConflict,
         message: `Port ${policy.spec.port} belongs to the older WANPolicy "${holder}". Give this one a port of its own.`,
