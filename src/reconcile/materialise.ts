@@ -13,7 +13,7 @@ import type { Problem } from "../model/problem.ts";
 import { isHeard } from "../model/world.ts";
 import type { ClusterId, World } from "../model/world.ts";
 import type { Contribution } from "./assemble.ts";
-import type { ImportedService, ReferableServices } from "./backend-refs.ts";
+import type { ReferableServices } from "./backend-refs.ts";
 import { wanAppProtocol } from "./cluster-dummies.ts";
 import { ClusterSpread } from "./cluster-spread.ts";
 import type { DataPlanePass } from "./data-plane.ts";
@@ -25,6 +25,7 @@ import { importSide, type Import, type ImportSide } from "./import-side.ts";
 import { overlaps, ownRanges, type OwnRanges } from "./own-ranges.ts";
 import { placementOf, plainPlacement } from "./placement.ts";
 import { proxySlices } from "./proxy-slices.ts";
+import { localServices, nothingReferable, referableOf } from "./referable.ts";
 import { referenceGrants } from "./reference-grants.ts";
 import { isOurs } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
@@ -298,54 +299,12 @@ export class Materialiser {
   }
 }
 
-function nothingReferable(policies: PolicySet): ReferableServices {
-  let known = emptyReferable.get(policies);
-  if (known === undefined) {
-    known = { policies, imports: new Map(), dummies: new Map(), localService: () => undefined };
-    emptyReferable.set(policies, known);
-  }
-  return known;
-}
-const emptyReferable = new WeakMap<PolicySet, ReferableServices>();
-
-function referableOf(imports: readonly Import[], policies: PolicySet): ReferableServices {
-  const services: ImportedService[] = imports.map(({ service, dummies, choice, httpPorts }) => ({
-    service,
-    dummies: dummies.names,
-    taken: dummies.taken,
-    choice,
-    httpPorts: httpPorts.map(({ port }) => port),
-  }));
-  return {
-    policies,
-    imports: new Map(services.map((imported) => [imported.service.name, imported])),
-    dummies: new Map(
-      services.flatMap((imported) =>
-        [...imported.dummies].map(([policy, name]) => [name, { imported, policy }] as const),
-      ),
-    ),
-    localService: () => undefined,
-  };
-}
-
 /** Every clusterIP, with the Service that has it. */
 function serviceAddresses(world: World): Map<string, string> {
   const addresses = new Map<string, string>();
   for (const [key, service] of world.home.Service)
     for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
   return addresses;
-}
-
-/** Services that the rules name in their own namespace: the answer depends on them. */
-function localServices({ rules, service }: Import, world: World): unknown[] {
-  const all = rules?.spec.http?.rules ?? [];
-  const refs = all.flatMap(({ backendRefs = [], filters = [] }) => [
-    ...backendRefs,
-    ...filters.flatMap(({ requestMirror }) =>
-      requestMirror === undefined ? [] : [requestMirror.backendRef],
-    ),
-  ]);
-  return refs.map(({ name }) => world.home.Service.get(`${service.namespace}/${name}`));
 }
 
 /** Names of dummies that some route names, a user's or ours. */
