@@ -163,8 +163,11 @@ export function echoObjects(namespace: string): KubeObject[] {
     name: "echo",
     image: "ghcr.io/l7mp/mc-wan:0.1.0",
     args: ["echo", "--port", "8080"],
-    // Its cluster's name in answers.
-    env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+    // Who answers: the cluster's name is its node's.
+    env: [
+      { name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } },
+      { name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
+    ],
     ports: [{ name: "http", containerPort: 8080 }],
     readinessProbe: { httpGet: { path: "/readyz", port: "http" }, periodSeconds: 1, failureThreshold: 1 },
   };

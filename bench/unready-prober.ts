@@ -25,8 +25,10 @@ export interface UnreadyTask {
 export interface UnreadyResult {
   /** From the answer to the Pod's deletion to the beginning of the last request that it got; 0: none. */
   readonly lastAskedMs: number;
-  /** Requests of the round that were not answered with 200. */
-  readonly failed: number;
+  /** Requests of the round that were not answered with 200: by status, 0 for none at all. */
+  readonly failed: Readonly<Record<string, number>>;
+  /** Whether the Pod was asked before it left. */
+  readonly wasAsked: boolean;
   readonly requests: number;
 }
 
@@ -84,13 +86,20 @@ async function probe(task: UnreadyTask): Promise<UnreadyResult[]> {
     const late = asked.filter(({ atMs, by }) => atMs > goneMs && by.endsWith(`/${pod.metadata.name}`));
     results.push({
       lastAskedMs: Math.max(0, ...late.map(({ atMs }) => atMs - goneMs)),
-      failed: asked.filter(({ status }) => status !== 200).length,
+      failed: counted(asked.filter(({ status }) => status !== 200)),
+      wasAsked: asked.some(({ by }) => by.endsWith(`/${pod.metadata.name}`)),
       requests: asked.length,
     });
   }
   agent.destroy();
   await client.close();
   return results;
+}
+
+function counted(asked: readonly Asked[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status } of asked) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
 }
 
 /** One request. Never rejects. */

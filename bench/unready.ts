@@ -35,7 +35,11 @@ export async function unready(
         } satisfies UnreadyTask,
       );
       progress(`unready: ${rounds} Pods have left, asked from ${where}`);
-      const failed = results.reduce((sum, one) => sum + one.failed, 0);
+      const failures: Record<string, number> = {};
+      for (const { failed } of results)
+        for (const [status, count] of Object.entries(failed))
+          failures[status] = (failures[status] ?? 0) + count;
+      const unasked = results.filter(({ wasAsked }) => !wasAsked).length;
       const requests = results.reduce((sum, one) => sum + one.requests, 0);
       const times = distribution(
         results.map(({ lastAskedMs }) => lastAskedMs),
@@ -46,9 +50,17 @@ export async function unready(
         title: `a Pod leaves → the last request that it gets from ${where}`,
         figures: [
           ...times.map((figure) => (figure.name.startsWith("p99") ? { ...figure, target: 1_000 } : figure)),
-          { name: "requests that failed", value: failed },
+          {
+            name: "requests that failed",
+            value: Object.values(failures).reduce((sum, count) => sum + count, 0),
+            target: 0,
+          },
+          { name: "Pods that were never asked", value: unasked, target: 0 },
         ],
-        notes: [`${rounds} Pods, ${requests} GETs at ${ratePerSecond}/s through the egress gateway`],
+        notes: [
+          `${rounds} Pods, ${requests} GETs at ${ratePerSecond}/s through the egress gateway`,
+          `failures by status (0: none): ${JSON.stringify(failures)}`,
+        ],
       });
     }
     return measured;
