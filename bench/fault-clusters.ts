@@ -62,7 +62,9 @@ export async function openFaultRig(
       return found;
     };
     const areReady = async (id: string, pods: Selection): Promise<void> => {
-      const limits = { timeoutMs: 120_000, signal };
+      const timeoutMs = 120_000;
+      // The rig lives longer than what was given to open it.
+      const limits = { timeoutMs, signal: AbortSignal.timeout(2 * timeoutMs) };
       await until(`Pods ${pods.labels} of ${id} to be ready`, limits, async () =>
         (await readyPods(at(id), pods)).length === pods.replicas ? true : undefined,
       );

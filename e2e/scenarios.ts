@@ -2,6 +2,7 @@
 import type { Scenario } from "./claim.ts";
 import { badInput } from "./scenarios/bad-input.ts";
 import { changes } from "./scenarios/changes.ts";
+import { failover } from "./scenarios/failover.ts";
 import { leastPrivilege } from "./scenarios/least-privilege.ts";
 import { mcs } from "./scenarios/mcs.ts";
 import { objects } from "./scenarios/objects.ts";
@@ -15,6 +16,7 @@ export const scenarios: readonly Scenario[] = [
   payment,
   portChange,
   changes,
+  failover,
   objects,
   badInput,
   mcs,
