@@ -68,7 +68,7 @@ export interface FaultResult {
 }
 
 /** A Node that starts on a busy machine takes its time. */
-const leadMs = 4_000;
+const leadMs = 8_000;
 const countedMs = 10_000;
 
 /** One fault under load, healed again. Clients wait 5 s for an answer. */
