@@ -252,13 +252,13 @@ describe("a controller at API servers with faults", function () {
     const running = await rig.start();
     await running.settled();
     rig.toHome.cut();
-    await create(rig.peer.client, kinds.ServiceAdvertisement, advertisement("whole", "meanwhile"));
+    await create(rig.peer.client, kinds.ServiceAdvertisement, advertisement("past", "meanwhile"));
     await new Promise((resolve) => setTimeout(resolve, 500));
     const stood = running.controller.status.world?.peers[0]?.objects.ServiceAdvertisement;
     await eventually(
       () =>
-        stood?.has("whole/meanwhile") ??
-        running.controller.status.world?.peers[0]?.objects.ServiceAdvertisement.has("whole/meanwhile"),
+        stood?.has("past/meanwhile") ??
+        running.controller.status.world?.peers[0]?.objects.ServiceAdvertisement.has("past/meanwhile"),
       Boolean,
       30_000,
     );
