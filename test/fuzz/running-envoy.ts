@@ -8,7 +8,7 @@ import type { Listener } from "../../src/envoy/envoy/config/listener/v3/listener
 import type { FleetConfig } from "../../src/model/envoy-config.ts";
 import type { AdsServer } from "../../src/model/served.ts";
 import { keptLog, keptMetrics } from "../quiet.ts";
-import { freePort, TestEnvoy } from "../serve/test-envoy.ts";
+import { freePort, TestEnvoy, until } from "../serve/test-envoy.ts";
 
 const fleetName = "fuzz";
 /** A configuration that isn't answered by then holds Envoy up. */
@@ -31,6 +31,9 @@ export class RunningEnvoy {
     const running = new RunningEnvoy();
     const { port } = await running.#server.start();
     running.#envoy = await TestEnvoy.start(port, fleetName);
+    await until("the Envoy", () =>
+      Promise.resolve(running.#log.lines.some(({ text }) => text.includes("envoy connected"))),
+    );
     return running;
   }
 
@@ -61,7 +64,7 @@ export class RunningEnvoy {
         this.#metrics.total(`mcwan_xds_${what}_total`),
       );
       if (pushed === undefined || acked === undefined || refused === undefined) throw new Error("no metrics");
-      const isQuiet = pushed > 0 && pushed === sent && acked + refused >= pushed;
+      const isQuiet = pushed === sent && acked + refused >= pushed;
       quiet = isQuiet ? quiet + 1 : 0;
       sent = pushed;
       if (performance.now() > endMs)
