@@ -58,7 +58,7 @@ export const sound: readonly KubeObject[] = [
     kind: "GatewayClass",
     metadata: { name: "mc-wan" },
     spec: { controllerName: "mc-wan.l7mp.io/gateway-controller" },
-  } as KubeObject,
+  },
   secret("site", siteData),
   written([gatewayApi, "Gateway"], "web", {
     spec: {

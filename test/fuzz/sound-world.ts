@@ -140,7 +140,7 @@ const byIstio = (
         name: `${name}-istio`,
         labels: { "gateway.networking.k8s.io/gateway-name": name },
         ownerReferences: [owner],
-      } as KubeObject["metadata"],
+      },
       { spec: { type: "ClusterIP", ports: listed.map((port) => ({ ...port, targetPort: port.port })) } },
     ),
     objectOf(
