@@ -67,6 +67,8 @@ export const reasons = {
   Ready: "Ready",
   ResolvedRefs: "ResolvedRefs",
   Programmed: "Programmed",
+  /** AccessPolicy: there is no valid ServiceExport of the name. */
+  TargetNotFound: "TargetNotFound",
   /** Route, L7 ServiceImport, ServiceExport: an Envoy refuses what was made of it. */
   RefusedByEnvoy: "RefusedByEnvoy",
 

@@ -100,6 +100,7 @@ const statusKinds = [
   "ListenerSet",
   "ServiceExport",
   "McsServiceImport",
+  "AccessPolicy",
   "WANPolicy",
   "ServiceImport",
   "GatewayAdvertisement",
@@ -275,12 +276,12 @@ function noStatus(kind: KindName, observed: KubeObject): KubeObject | undefined 
   if (!isShared(kind)) return planNoStatus(observed);
   const isTold = parentsOf(observed).some((parent) => parent["controllerName"] === controllerName);
   const key = keyOf(observed.metadata);
-  const nothing: DesiredStatus =
-    kind === "BackendTLSPolicy"
-      ? { kind, key, form: "PolicyAncestors", ancestors: [] }
-      : { kind, key, form: "RouteParents", parents: [] };
+  const nothing: DesiredStatus = isPolicy(kind)
+    ? { kind, key, form: "PolicyAncestors", ancestors: [] }
+    : { kind, key, form: "RouteParents", parents: [] };
   return isTold ? planStatus(nothing, observed, "") : undefined;
 }
 
 /** Kinds whose status is a list that controllers share. */
-const isShared = (kind: KindName): boolean => isAnyRouteKind(kind) || kind === "BackendTLSPolicy";
+const isShared = (kind: KindName): boolean => isAnyRouteKind(kind) || isPolicy(kind);
+const isPolicy = (kind: KindName): boolean => kind === "BackendTLSPolicy" || kind === "AccessPolicy";

@@ -5,6 +5,7 @@
  *     World → reconcile → Desired → apply → the home cluster
  *                            └────→ translate → EnvoyConfig
  */
+import type { AccessRule } from "../api/access-policy.ts";
 import type { TrustedAuthority, WantedIdentity } from "./identity.ts";
 import type { KindName, ObjectTypes } from "./kinds.ts";
 import type { Condition, KubeObject } from "./kube-object.ts";
@@ -104,6 +105,16 @@ export interface PooledGateway {
   readonly hostnames: readonly string[];
   /** Listener name → port that Envoy binds. Ingress: the policy's port. Egress: one of 20000-29999. */
   readonly containerPorts: Readonly<Record<string, number>>;
+  /** Ingress: who may call the service. Left out: every cluster of the set. */
+  readonly access?: ServiceAccess;
+}
+
+/** Who of other clusters may call an exported service, and what. */
+export interface ServiceAccess {
+  /** Ids of the clusters that may call at all. Left out: every one of the set. */
+  readonly clusters?: readonly ClusterId[];
+  /** A request passes if one of them lets it. Left out: every request does. */
+  readonly rules?: readonly AccessRule[];
 }
 
 export interface ServiceRef {

@@ -24,6 +24,7 @@ import type { IPod } from "kubernetes-models/v1/Pod";
 import type { ISecret } from "kubernetes-models/v1/Secret";
 import type { IService } from "kubernetes-models/v1/Service";
 import type { IServiceAccount } from "kubernetes-models/v1/ServiceAccount";
+import type { AccessPolicy } from "../api/access-policy.ts";
 import type { GatewayAdvertisement } from "../api/gateway-advertisement.ts";
 import type { ClusterProperty, McsServiceImport, ServiceExport } from "../api/multicluster.ts";
 import type { ServiceAdvertisement } from "../api/service-advertisement.ts";
@@ -91,6 +92,7 @@ export const kinds = {
   ServiceExport: of("multicluster.x-k8s.io/v1beta1", "ServiceExport", inNamespace("serviceexports")),
   McsServiceImport: of("multicluster.x-k8s.io/v1beta1", "ServiceImport", inNamespace("serviceimports")),
   ClusterProperty: of("about.k8s.io/v1alpha1", "ClusterProperty", inCluster("clusterproperties")),
+  AccessPolicy: of(ours, "AccessPolicy", inNamespace("accesspolicies")),
   WANPolicy: of(ours, "WANPolicy", inCluster("wanpolicies")),
   ServiceImport: of(ours, "ServiceImport", inNamespace("serviceimports")),
   ServiceAdvertisement: of(ours, "ServiceAdvertisement", inNamespace("serviceadvertisements")),
@@ -148,6 +150,7 @@ export interface ObjectTypes {
   ServiceExport: ServiceExport;
   McsServiceImport: McsServiceImport;
   ClusterProperty: ClusterProperty;
+  AccessPolicy: AccessPolicy;
   WANPolicy: WANPolicy;
   ServiceImport: ServiceImport;
   ServiceAdvertisement: ServiceAdvertisement;

@@ -82,6 +82,8 @@ export const annotations = {
   defaultPolicy: `${group}/default`,
   /** On a ServiceExport: Direct or Gateway. */
   path: `${group}/path`,
+  /** On a ServiceExport: ids of the clusters that may import it, with commas. */
+  clusters: `${group}/clusters`,
   /** On our ReferenceGrants: container ports of the egress pool by port of the service, `8080:20123,9090:24321`. */
   egressPorts: `${group}/egress-ports`,
   /** On the authority's Secret: somebody asks for a new one. Taken away when it is begun. */

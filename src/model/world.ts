@@ -53,6 +53,7 @@ export const homeKinds = [
   "ServiceExport",
   "McsServiceImport",
   "ClusterProperty",
+  "AccessPolicy",
   "WANPolicy",
   "ServiceImport",
   "ServiceAdvertisement",

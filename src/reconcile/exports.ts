@@ -7,12 +7,13 @@ import { reasons } from "../api/conditions.ts";
 import { modeOf } from "../api/wan-policy.ts";
 import type { ServiceExport } from "../api/multicluster.ts";
 import type { AdvertisedPort, ServiceAdvertisementSpec } from "../api/service-advertisement.ts";
-import type { DesiredObject, ServedGateway, ServiceRef } from "../model/desired.ts";
+import type { DesiredObject, ServedGateway, ServiceAccess, ServiceRef } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import {
   clusterHostname,
   derivedName,
   annotations,
+  gatewayClassName as ownGatewayClassName,
   ingressName,
   ingressPool,
   portHeader,
@@ -21,6 +22,7 @@ import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isReserved } from "../model/reserved-services.ts";
 import type { Settings } from "../model/world.ts";
+import { accessOf } from "./access.ts";
 import { clientsOfSet, mutualTlsListener } from "./mutual-tls.ts";
 import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
@@ -37,6 +39,8 @@ export interface ExportInput {
   readonly service: ObjectTypes["Service"] | undefined;
   readonly slices: readonly ObjectTypes["EndpointSlice"][];
   readonly policies: PolicySet;
+  /** Those that are for it, the oldest first. */
+  readonly accessPolicies: readonly ObjectTypes["AccessPolicy"][];
   readonly settings: Settings;
 }
 
@@ -50,6 +54,8 @@ export interface HomeExport {
   readonly advertisement?: ServiceAdvertisementSpec;
   /** The policy that holds where no rule says so, or why none does. */
   readonly choice: PolicyChoice;
+  /** Who of other clusters may call it; left out: every one of the set. */
+  readonly access?: ServiceAccess;
   /** Annotations that mean nothing. */
   readonly problems: readonly Problem[];
   /** Ports that peers can't be told of. */
@@ -62,12 +68,20 @@ export interface HomeExport {
 const maxEndpoints = 1000;
 
 /** Judges one ServiceExport. */
-export function judgeExport({ serviceExport, service, slices, policies, settings }: ExportInput): HomeExport {
+export function judgeExport({
+  serviceExport,
+  service,
+  slices,
+  policies,
+  accessPolicies,
+  settings,
+}: ExportInput): HomeExport {
   const ref = { namespace: serviceExport.metadata.namespace ?? "", name: serviceExport.metadata.name };
   const exportAnnotations = serviceExport.metadata.annotations ?? {};
   const choice = defaultPolicy(policies, exportAnnotations, service?.metadata.annotations ?? {});
   const path = exportAnnotations[annotations.path];
-  const problems: Problem[] =
+  const { access, problems: accessProblems } = accessOf(serviceExport, accessPolicies);
+  const pathProblems: Problem[] =
     path === undefined || path === "Direct" || path === "Gateway"
       ? []
       : [
@@ -81,7 +95,8 @@ export function judgeExport({ serviceExport, service, slices, policies, settings
     ref,
     serviceExport,
     choice,
-    problems,
+    ...(access === undefined ? {} : { access }),
+    problems: [...pathProblems, ...accessProblems],
     unadvertised: unadvertisedProblems(ports),
     unheeded: [],
   };
@@ -113,6 +128,7 @@ export function judgeExport({ serviceExport, service, slices, policies, settings
     ...(Object.keys(exportedAnnotations).length === 0 ? {} : { annotations: exportedAnnotations }),
     ...("policy" in choice ? { wanPolicy: choice.policy } : {}),
     ...(path === "Direct" || path === "Gateway" ? { path } : {}),
+    ...(access?.clusters === undefined ? {} : { clusters: [...access.clusters] }),
     pool: poolOf(ref, settings),
     readyBackends: readyByZone(endpoints),
     ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),
@@ -187,7 +203,7 @@ export function needsIngress({ type, ports }: ServiceAdvertisementSpec, policies
 
 /** The ServiceAdvertisement and, if requests can arrive for it, the ingress Gateway and its HTTPRoutes. */
 export function ingressSide(
-  { ref, serviceExport, advertisement }: HomeExport,
+  { ref, serviceExport, advertisement, access }: HomeExport,
   policies: PolicySet,
   around: {
     /** Of Gateways; undefined: none may be written. */
@@ -207,7 +223,9 @@ export function ingressSide(
     spec: advertisement,
   });
   const httpPorts = advertisement.ports.filter((port) => carriageOf(port) === "HTTP");
-  if (!needsIngress(advertisement, policies) || gatewayClassName === undefined)
+  // Another implementation can't tell clients of other clusters apart: who may not let all of them in lets none.
+  const isOpen = access === undefined || gatewayClassName === ownGatewayClassName;
+  if (!needsIngress(advertisement, policies) || gatewayClassName === undefined || !isOpen)
     return { objects: [advertised] };
   const name = ingressName(ref.name);
   const listeners = [...policies.accepted.values()].map((policy) => ({
@@ -260,6 +278,7 @@ export function ingressSide(
         service: ref,
         hostnames: ingressHostnames(ref),
         containerPorts: Object.fromEntries(listeners.map((listener) => [listener.name, listener.port])),
+        ...(access === undefined ? {} : { access }),
       },
     },
     routes,

@@ -127,8 +127,8 @@ export class ImportGatherer {
         );
     }
     for (const peer of world.peers) {
-      const dependencies = [isHeard(peer), peer.objects.ServiceAdvertisement];
-      const members = this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer));
+      const dependencies = [isHeard(peer), peer.objects.ServiceAdvertisement, world.homeId];
+      const members = this.#ofPeers.get(peer.id, dependencies, () => membersOf(peer, world.homeId));
       // One advertisement that changes must not make a peer's other services look changed too.
       for (const [key, member] of members)
         add(

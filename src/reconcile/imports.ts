@@ -44,12 +44,13 @@ export const clusterName = (cluster: ClusterId | Home, homeId: ClusterId | undef
 const dnsLabel = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** What one peer advertises, by `namespace/name` of the service. Names that no Service can have are left out. */
-export function membersOf(peer: Peer): ReadonlyMap<string, Member> {
+export function membersOf(peer: Peer, homeId: ClusterId | undefined): ReadonlyMap<string, Member> {
   const members = new Map<string, Member>();
   if (!isHeard(peer)) return members;
   for (const [key, { metadata, spec }] of peer.objects.ServiceAdvertisement) {
     const ref: ServiceRef = { namespace: metadata.namespace ?? "", name: metadata.name };
     if (!dnsLabel.test(ref.name) || !dnsLabel.test(ref.namespace) || isReserved(ref)) continue;
+    if (spec.clusters !== undefined && (homeId === undefined || !spec.clusters.includes(homeId))) continue;
     members.set(key, { cluster: peer.id, spec });
   }
   return members;

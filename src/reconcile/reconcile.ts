@@ -13,6 +13,7 @@ import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { byAge } from "../model/order.ts";
 import type { World } from "../model/world.ts";
+import { accessPoliciesByExport } from "./access.ts";
 import { Assembler, type Contribution } from "./assemble.ts";
 import { backendSlices } from "./endpoints-of-services.ts";
 import { EnvoyPlane } from "./envoy-plane.ts";
@@ -56,7 +57,8 @@ export function createReconcile(): (world: World) => Desired {
     const identity = once("identity", [world.identity, trust], () =>
       advertisedIdentity(world.identity, trust),
     );
-    const exports = judgeExports(world, { policies, slices, memo: exportMemo });
+    const access = once("access", [home.AccessPolicy], () => accessPoliciesByExport(home.AccessPolicy));
+    const exports = judgeExports(world, { policies, slices, access, memo: exportMemo });
     const dataPlane = dataPlanes[settings.dataPlane.name].pass(world, {
       policies,
       slices,
@@ -137,10 +139,12 @@ function judgeExports(
   {
     policies,
     slices,
+    access,
     memo,
   }: {
     readonly policies: PolicySet;
     readonly slices: ReadonlyMap<string, readonly ObjectTypes["EndpointSlice"][]>;
+    readonly access: ReadonlyMap<string, readonly ObjectTypes["AccessPolicy"][]>;
     readonly memo: KeyedMemo<HomeExport>;
   },
 ): ReadonlyMap<string, HomeExport> {
@@ -151,10 +155,21 @@ function judgeExports(
     if (serviceExport.metadata.deletionTimestamp !== undefined) continue;
     const service = world.home.Service.get(key);
     const ofService = slices.get(key) ?? [];
+    const accessPolicies = access.get(key) ?? [];
+    const { settings } = world;
+    const dependencies = [
+      serviceExport,
+      service,
+      policies,
+      settings,
+      ofService.length,
+      ...ofService,
+      ...accessPolicies,
+    ];
     exports.set(
       key,
-      memo.get(key, [serviceExport, service, policies, world.settings, ...ofService], () =>
-        judgeExport({ serviceExport, service, slices: ofService, policies, settings: world.settings }),
+      memo.get(key, dependencies, () =>
+        judgeExport({ serviceExport, service, slices: ofService, policies, accessPolicies, settings }),
       ),
     );
   }

@@ -17,6 +17,7 @@ import { partitionRule } from "../model/partition.ts";
 import { labels } from "../model/names.ts";
 import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
+import { accessStatuses } from "./access.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
 import type { HomeExport } from "./exports.ts";
 import type { Gathered } from "./gather-imports.ts";
@@ -154,6 +155,9 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       }),
     );
   }
+  const ofAccess = { exports: input.exports, policies, isOurs: input.other === undefined };
+  for (const status of accessStatuses(world.home.AccessPolicy, ofAccess))
+    statuses.set(objectKey(status.kind, status.key), status);
   const pool = poolStatus(input);
   if (pool !== undefined) statuses.set(objectKey(pool.kind, pool.key), pool);
   for (const status of input.other?.statuses ?? []) statuses.set(objectKey(status.kind, status.key), status);

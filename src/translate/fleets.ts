@@ -9,7 +9,9 @@ import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
+import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
+import { accessFilter } from "./access.ts";
 import type { Desired, DrainingPort, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
@@ -26,16 +28,16 @@ import { envoyListener, gatewaysPort, plainPort, routeTablesOf } from "./envoy-l
 import type { EnvoyPort } from "./envoy-listeners.ts";
 import type { GatewayTrust } from "./gateway-trust.ts";
 import { materialsOf } from "./gateway-tls.ts";
+import { ingressRoutes } from "./ingress-routes.ts";
 import { isServed } from "./judged-listener.ts";
 import type { JudgedListener } from "./judged-listener.ts";
 import { collectSpecs, hosted } from "./loaded-gateway.ts";
-import type { LoadedGateway, RouteAtGateway } from "./loaded-gateway.ts";
+import type { LoadedGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";
 import type { OwnTables } from "./own-tables.ts";
 import { RouteTables } from "./route-tables.ts";
 import type { GatewayPass } from "./upstream-tls.ts";
-import type { Place } from "./routes.ts";
-import { onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
+import { onlyFor, onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
 import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** The parts of a FleetConfig while it is put together. */
@@ -58,6 +60,7 @@ export class Fleets {
   /** Of each Gateway with tables of its own, by table. */
   readonly #virtualHosts = new KeyedMemo<Map<string, KeyedMemo<VirtualHost>>>();
   readonly #own = new KeyedMemo<OwnTables>();
+  readonly #access = new KeyedMemo<Any>();
   readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
@@ -79,6 +82,7 @@ export class Fleets {
       this.#listeners,
       this.#virtualHosts,
       this.#own,
+      this.#access,
       this.#pooledHosts,
       this.#resources,
       this.#configs,
@@ -138,13 +142,23 @@ export class Fleets {
       const scope = `${table} ${keyOf(gateway.served.gateway.metadata)}`;
       const { pooled } = gateway.served;
       const asked = way === "Https" && pooled !== undefined ? serverNameOf(pooled.service) : undefined;
-      const found = this.#pooled(scope, routes, { taken, asked });
+      const found = this.#pooled(scope, routes, { taken, asked, access: this.#accessOf(gateway) });
       for (const domain of found.flatMap(({ domains }) => domains)) taken.add(domain);
       hosts.push(...found);
     }
     const callers = way === "Https" ? this.#trust.callers : undefined;
     hosts.sort((a, b) => compare(a.name, b.name));
     parts.tables.set(table, this.#tables.of(table, { role: "Wan", callers }, hosts));
+  }
+
+  /** Who may call what of a Gateway's service; undefined where every cluster of the set may. */
+  #accessOf({ served: { gateway, pooled } }: LoadedGateway): Any | undefined {
+    const access = pooled?.access;
+    if (access === undefined) return undefined;
+    const { trusted } = this.#trust;
+    return this.#access.get(keyOf(gateway.metadata), [access, ...trusted], () =>
+      accessFilter(access, trusted),
+    );
   }
 
   #addIngressGateway(fleet: FleetName, gateway: LoadedGateway, parts: FleetParts): void {
@@ -202,19 +216,27 @@ export class Fleets {
     {
       taken = new Set<string>(),
       asked,
+      access,
     }: {
       /** Names that others have. */
       readonly taken?: ReadonlySet<string>;
       /** The name that connections have to be opened for. */
       readonly asked?: string | undefined;
+      /** What the filter of {@link accessFilter} is told. */
+      readonly access?: Any | undefined;
     } = {},
   ): readonly VirtualHost[] {
     const names = routes.flatMap(({ hostnames }) => hostnames);
     const blocked = names.filter((name) => taken.has(name)).join(" ");
-    const dependencies = [blocked, ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames])];
+    const dependencies = [
+      blocked,
+      access,
+      ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames]),
+    ];
     return this.#pooledHosts.get(scope, dependencies, () => {
       const hosts = virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make());
-      return asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
+      const own = asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
+      return access === undefined ? own : own.map((host) => onlyFor(host, access));
     });
   }
 
@@ -298,38 +320,4 @@ export class Fleets {
 interface IngressPart {
   readonly ingress: readonly LoadedGateway[];
   readonly way: "Http" | "Https";
-}
-
-/** A route in a shared table: once for each set of hostnames, limited to ports unless it holds on all of the table's. */
-function ingressRoutes(
-  route: RouteAtGateway,
-  {
-    isOfPart,
-    portsOf,
-    ports: tablePorts,
-  }: {
-    readonly isOfPart: (listener: JudgedListener) => boolean;
-    readonly portsOf: (listener: JudgedListener) => readonly number[];
-    readonly ports: number;
-  },
-): HostedRoute[] {
-  const open = route.attachments.filter(({ listener }) => isOfPart(listener));
-  const byHostnames = Map.groupBy(open, ({ hostnames }) => hostnames.join(" "));
-  return [...byHostnames.values()].flatMap((attachments): HostedRoute[] => {
-    const [first] = attachments;
-    if (first === undefined) return [];
-    const ports = attachments.flatMap(({ listener }) => portsOf(listener)).sort((a, b) => a - b);
-    const place: Place = {
-      listenerPort: first.listener.listener.port,
-      hasCrossed: true,
-      ...(ports.length < tablePorts ? { arrivalPorts: ports } : {}),
-    };
-    return [
-      {
-        id: `${route.key} ${ports.join(",")}`,
-        translated: route.translate(place),
-        hostnames: first.hostnames,
-      },
-    ];
-  });
 }

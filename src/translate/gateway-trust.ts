@@ -82,6 +82,11 @@ export class GatewayTrust {
     return this.#validation(`trust/ingress/${clusters.join(",")}`, trusted, names);
   }
 
+  /** Whose word is taken. */
+  get trusted(): readonly TrustedAuthority[] {
+    return this.#trusted;
+  }
+
   /** Who may call at all, for the route tables of policies' ports: what stops being trusted is refused on open connections too. */
   get callers(): Any {
     const dependencies = this.#trusted.map(({ trustDomain }) => trustDomain);

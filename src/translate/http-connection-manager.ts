@@ -27,6 +27,7 @@ import { overAds } from "./clusters.ts";
 import { corsFilter } from "./cors.ts";
 import { duration } from "./duration.ts";
 import { setHeader } from "./filters.ts";
+import { accessFilterName } from "./access.ts";
 import { callersFilterName } from "./gateway-trust.ts";
 import { allButHopHeader, arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
 
@@ -125,6 +126,12 @@ const callersFilter = {
   configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
 };
 
+/** Virtual hosts of services that not everybody may call say who may. */
+const accessFilter = {
+  name: accessFilterName,
+  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
+};
+
 export function httpConnectionManager(edge: Edge): HttpConnectionManager {
   const { role, routeTable, isMutual } = edge;
   const isClientEdge = role === "Client";
@@ -135,6 +142,8 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
     httpFilters: [
       // Before all others: some of them answer by themselves. The route table says who may call.
       ...(isMutual ? [callersFilter] : []),
+      // In plain text too: who can't be told apart is let through nowhere where it matters.
+      ...(isClientEdge ? [] : [accessFilter]),
       corsFilter,
       {
         name: "envoy.filters.http.router",

@@ -1,143 +1,30 @@
 import { once } from "node:events";
 import { createServer, request } from "node:http";
 import type { IncomingMessage } from "node:http";
-import { connect as connectHttp2 } from "node:http2";
-import type { IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
 import type { Server } from "node:net";
 import { connect as connectTls } from "node:tls";
-import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { expect } from "chai";
-import { envoyProgram, portOf, startCase, thisHost } from "../../test/translate/run-case.ts";
+import { envoyProgram, portOf, startCase } from "../../test/translate/run-case.ts";
 import type { RunningCase } from "../../test/translate/run-case.ts";
-import { createAuthority } from "../lab/certificates.ts";
-import type { CertificateAuthority } from "../lab/certificates.ts";
-import { spiffeIdOf } from "../model/identity.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { egressPool, ingressPool } from "../model/names.ts";
+import {
+  ask,
+  askOver,
+  base,
+  clusterOf,
+  host,
+  idOf,
+  ingressCase,
+  policyPort,
+  serverName,
+  shown,
+  trustOf,
+} from "../../test/translate/gateway-callers.ts";
+import type { Client, Cluster } from "../../test/translate/gateway-callers.ts";
 import type { CaseFile } from "./case-file.ts";
 
-const base = "mc-wan.l7mp.io";
-const serverName = "payment.secure.svc.clusterset.local";
-const host = "payment.secure.svc.cluster.local";
-const policyPort = 31_111;
 const egressPort = 20_001;
-
-const idOf = (cluster: string, gateway: string): string => spiffeIdOf(`${cluster}.${base}`, cluster, gateway);
-
-/** A client of an ingress port. */
-type Client = Pick<
-  ConnectionOptions,
-  "cert" | "key" | "maxVersion" | "minVersion" | "ALPNProtocols" | "servername"
->;
-
-interface Cluster {
-  readonly id: string;
-  readonly authority: CertificateAuthority;
-}
-
-async function clusterOf(id: string): Promise<Cluster> {
-  return { id, authority: await createAuthority(`authority of ${id}`) };
-}
-
-const trustOf = ({ id, authority }: Cluster) => ({
-  cluster: id,
-  trustDomain: `${id}.${base}`,
-  bundle: authority.certificate,
-});
-
-/** What an authority signs for some URIs, as a client shows it. */
-async function shown(
-  { authority }: Pick<Cluster, "authority">,
-  uris: readonly string[],
-  endedMsAgo?: number,
-): Promise<Client> {
-  const pair = await authority.issue({
-    commonName: "gateway",
-    uris,
-    ...(endedMsAgo !== undefined && { endedMsAgo }),
-  });
-  return { cert: pair.certificate, key: pair.key };
-}
-
-/** An answer's status, or why there is none: no connection, or none that carries a request. */
-async function ask(
-  port: number,
-  client: Client,
-  headers: Record<string, string> = {},
-): Promise<number | "refused"> {
-  const socket = connectTls({
-    host: "127.0.0.1",
-    port,
-    servername: serverName,
-    ALPNProtocols: ["h2"],
-    rejectUnauthorized: false,
-    ...client,
-  });
-  return await askOver(socket, headers);
-}
-
-async function askOver(socket: TLSSocket, headers: Record<string, string> = {}): Promise<number | "refused"> {
-  return await new Promise((resolve) => {
-    const refuse = (): void => {
-      session.destroy();
-      resolve("refused");
-    };
-    const session = connectHttp2("https://gateway", { createConnection: () => socket });
-    session.on("error", refuse);
-    session.on("close", refuse);
-    const stream = session.request({ ":path": "/", ":authority": host, ...headers });
-    stream.on("error", refuse);
-    stream.on("response", (answer: IncomingHttpHeaders & IncomingHttpStatusHeader) => {
-      resolve(answer[":status"] ?? "refused");
-      session.destroy();
-    });
-    stream.end();
-  });
-}
-
-function ingressCase(backends: Readonly<Record<string, number>>): Pick<CaseFile, "objects" | "gateways"> {
-  const namespace = "secure";
-  const objects = Object.entries(backends).flatMap(([name, port]) => [
-    { apiVersion: "v1", kind: "Service", metadata: { namespace, name }, spec: { ports: [{ port: 80 }] } },
-    {
-      apiVersion: "discovery.k8s.io/v1",
-      kind: "EndpointSlice",
-      metadata: { namespace, name, labels: { "kubernetes.io/service-name": name } },
-      addressType: "IPv4",
-      ports: [{ port }],
-      endpoints: [{ addresses: [thisHost] }],
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "Gateway",
-      metadata: { namespace, name: `${name}-ingress` },
-      spec: {
-        gatewayClassName: "mc-wan",
-        listeners: [{ name: "high", port: policyPort, protocol: "HTTPS", tls: { mode: "Terminate" } }],
-      },
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "HTTPRoute",
-      metadata: { namespace, name: `${name}-ingress` },
-      spec: {
-        parentRefs: [{ name: `${name}-ingress` }],
-        rules: [{ backendRefs: [{ name, port: 80 }] }],
-      },
-    },
-  ]) as KubeObject[];
-  const gateways = Object.keys(backends).map((name) => ({
-    gateway: `${namespace}/${name}-ingress`,
-    fleet: ingressPool,
-    pooled: {
-      role: "Ingress" as const,
-      service: { namespace, name },
-      hostnames: [`${name}.${namespace}.svc.cluster.local`],
-      containerPorts: { high: policyPort },
-    },
-  }));
-  return { objects, gateways };
-}
 
 /** An egress gateway that imports the service from clusters at a port. */
 function egressCase(

@@ -147,6 +147,15 @@ export const schema: object = {
             "Gateway"
           ]
         },
+        "clusters": {
+          "type": "array",
+          "maxItems": 64,
+          "items": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+          }
+        },
         "pool": {
           "type": "string",
           "minLength": 1,

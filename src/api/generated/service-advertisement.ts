@@ -62,6 +62,12 @@ export interface ServiceAdvertisementSpec {
    */
   readonly path?: "Direct" | "Gateway";
   /**
+   * Ids of the clusters that may import the service; others are refused at the gateways here. Left out: every cluster of the set. Everybody who may read this may read that too.
+   *
+   * @maxItems 64
+   */
+  readonly clusters?: readonly string[];
+  /**
    * Name of the GatewayAdvertisement in mc-wan-system with the ingress gateways of the service.
    */
   readonly pool: string;

@@ -1,0 +1,94 @@
+/**
+ * Who of other clusters may call a service → what the ingress's virtual hosts of the service let through: role-based access
+ * control on the one URI of the caller's certificate, on method and path.
+ *
+ * Only what is let through by name passes: a cluster that is not trusted, a rule that nobody fits, or no rule at all let
+ * nobody through.
+ *
+ * Source: Envoy, config.rbac.v3.RBAC, extensions.filters.http.rbac.v3.RBACPerRoute.
+ */
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import type { Any } from "@bufbuild/protobuf/wkt";
+import type { AccessRequest, AccessRule } from "../api/access-policy.ts";
+import { RBAC_Action } from "../envoy/envoy/config/rbac/v3/rbac_pb.ts";
+import type { PermissionSchema, PrincipalSchema } from "../envoy/envoy/config/rbac/v3/rbac_pb.ts";
+import { RBACPerRouteSchema } from "../envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts";
+import type { ServiceAccess } from "../model/desired.ts";
+import { spiffeIdOf } from "../model/identity.ts";
+import type { TrustedAuthority } from "../model/identity.ts";
+import { pack } from "./any.ts";
+
+/** The filter that looks at what a caller may call; apart from the one that looks at who calls at all. */
+export const accessFilterName = "mc-wan.access";
+
+type Principal = MessageInitShape<typeof PrincipalSchema>;
+type Permission = MessageInitShape<typeof PermissionSchema>;
+
+/** What a virtual host of the service says to the filter. `trusted` are the authorities whose word is taken. */
+export function accessFilter(access: ServiceAccess, trusted: readonly TrustedAuthority[]): Any {
+  const callers = trusted.filter(({ cluster }) => access.clusters?.includes(cluster) ?? true);
+  const rules: readonly AccessRule[] = access.rules ?? [{}];
+  const policies = rules.flatMap((rule, index) => {
+    const principals = principalsOf(rule, callers);
+    return principals.length === 0
+      ? []
+      : [[`rule-${index}`, { principals, permissions: permissionsOf(rule) }] as const];
+  });
+  return pack(RBACPerRouteSchema, {
+    rbac: { rules: { action: RBAC_Action.ALLOW, policies: Object.fromEntries(policies) } },
+  });
+}
+
+/** The gateways of the clusters that a rule is for. */
+function principalsOf({ from }: AccessRule, callers: readonly TrustedAuthority[]): Principal[] {
+  return callers
+    .filter(({ cluster }) => from === undefined || from.some((client) => client.cluster === cluster))
+    .map(({ trustDomain, cluster }) => {
+      const value = spiffeIdOf(trustDomain, cluster, "");
+      return {
+        identifier: {
+          case: "authenticated",
+          value: { principalName: { matchPattern: { case: "prefix", value } } },
+        },
+      };
+    });
+}
+
+/** A rule that says what may be called means requests, and no stream of bytes (CONNECT). */
+function permissionsOf({ to }: AccessRule): Permission[] {
+  if (to === undefined) return [{ rule: { case: "any", value: true } }];
+  return to.map(({ methods, path }) => {
+    const parts: Permission[] = [{ rule: { case: "notRule", value: methodIs("CONNECT") } }];
+    if (methods !== undefined) parts.push(anyOf(methods.map(methodIs)));
+    if (path !== undefined) parts.push(pathIs(path));
+    return { rule: { case: "andRules", value: { rules: parts } } };
+  });
+}
+
+const anyOf = (rules: Permission[]): Permission => ({ rule: { case: "orRules", value: { rules } } });
+
+const methodIs = (method: string): Permission => ({
+  rule: {
+    case: "header",
+    value: {
+      name: ":method",
+      headerMatchSpecifier: {
+        case: "stringMatch",
+        value: { matchPattern: { case: "exact", value: method } },
+      },
+    },
+  },
+});
+
+/** A prefix is one of whole elements: /a is of /a and /a/b, not of /ab. */
+function pathIs({ type = "PathPrefix", value }: NonNullable<AccessRequest["path"]>): Permission {
+  const url = (form: "exact" | "prefix", text: string): Permission => ({
+    rule: {
+      case: "urlPath",
+      value: { rule: { case: "path", value: { matchPattern: { case: form, value: text } } } },
+    },
+  });
+  if (type === "Exact") return url("exact", value);
+  const bare = value.replace(/\/+$/, "");
+  return bare === "" ? url("prefix", "/") : anyOf([url("exact", bare), url("prefix", `${bare}/`)]);
+}
