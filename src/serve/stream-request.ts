@@ -137,7 +137,8 @@ function refuse(state: StreamState, response: StreamResponse, reason: string): v
   }
   known.refused.set(first.name, { version: first.version, reason: said });
   known.unready.delete(first.name);
-  if (response.type === xdsType.cluster)
+  // An earlier version that the Envoy has may still wait for its endpoints.
+  if (response.type === xdsType.cluster && !known.accepted.has(first.name))
     for (const need of first.needs ?? []) state.types[xdsType.clusterLoadAssignment].unready.delete(need);
   for (const secret of first.secrets ?? []) state.types[xdsType.secret].unready.delete(secret);
 }

@@ -83,10 +83,14 @@ function flush(state: StreamState, nowMs: number): StreamResponse[] {
 
 /** Clusters whose endpoints and secrets have been answered are in force. */
 function noteUsable({ types, holdings }: StreamState): void {
-  const [endpoints, secrets] = [types[clusterLoadAssignment].unready, types[secret].unready];
+  const endpoints = types[clusterLoadAssignment].unready;
+  const { accepted, refused, sent, unready } = types[secret];
+  // A version that is no longer wanted, since the next was refused, may be the only one to need a secret.
+  const isSecretAwaited = (name: string): boolean =>
+    unready.has(name) || !(accepted.has(name) || refused.has(name) || sent.get(name) === "");
   holdings.warm(
     ({ needs = [], secrets: own = [] }) =>
-      needs.some((name) => endpoints.has(name)) || own.some((name) => secrets.has(name)),
+      needs.some((name) => endpoints.has(name)) || own.some(isSecretAwaited),
   );
 }
 
