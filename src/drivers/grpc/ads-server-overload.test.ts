@@ -4,6 +4,7 @@ import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { connect as connectHttp2 } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http2";
 import { connect as connectTcp, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -156,7 +157,11 @@ describe("the ADS server, when a client asks too much of it", function () {
     head.writeUInt32BE(bomb.length, 1);
     const before = residentMiB();
     const session = connectHttp2(`http://127.0.0.1:${port}`);
-    open.push({ close: () => void session.destroy() });
+    open.push({
+      close: () => {
+        session.destroy();
+      },
+    });
     session.on("error", () => undefined);
     const call = session.request({
       ":method": "POST",
@@ -166,8 +171,11 @@ describe("the ADS server, when a client asks too much of it", function () {
       te: "trailers",
     });
     let status: string | undefined;
-    call.on("response", (headers) => (status ??= headers["grpc-status"]?.toString()));
-    call.on("trailers", (headers) => (status ??= headers["grpc-status"]?.toString()));
+    const note = (headers: IncomingHttpHeaders): void => {
+      status ??= headers["grpc-status"]?.toString();
+    };
+    call.on("response", note);
+    call.on("trailers", note);
     call.on("error", () => undefined);
     call.resume();
     call.write(Buffer.concat([head, bomb]));
