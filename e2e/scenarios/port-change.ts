@@ -44,8 +44,7 @@ const setPort = async ({ kubectl }: Environment, { context }: InstallTarget, por
 
 /** Whether the cluster's gateways, if it exports anything, are advertised at the port and listen at no other for the policy. */
 const isAt = ({ spec }: Pool, port: number): boolean =>
-  spec.endpoints.every(({ ports }) => ports[policy] === port) &&
-  (spec.draining ?? []).length === 0;
+  spec.endpoints.every(({ ports }) => ports[policy] === port) && (spec.draining ?? []).length === 0;
 
 /** What the policy says in a cluster of how it compares with the others'. */
 const consistency = (environment: Environment, cluster: InstallTarget): ReturnType<typeof conditionOf> =>

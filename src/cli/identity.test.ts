@@ -200,7 +200,7 @@ describe("identities of two clusters at real API servers", function () {
     const bundles = new Set<string>();
     const look = (): void => {
       const pem = ingressOf(east);
-      const trusted = desiredOf(west)?.trust?.find(({ cluster: id }) => id === "east")?.bundle ?? "";
+      const trusted = desiredOf(west)?.trust.find(({ cluster: id }) => id === "east")?.bundle ?? "";
       bundles.add(trusted);
       const roots = trusted.match(/-----BEGIN[^]*?END CERTIFICATE-----\n/g) ?? [];
       const leaf = new X509Certificate(pem ?? "");

@@ -131,7 +131,7 @@ export function authorityOf(secrets: ReadonlyMap<string, IdentitySecret>): Autho
 }
 
 /** PEM of all authorities that vouch: current first. */
-export function bundleOf({ current, next, previous }: Authority): string {
+function bundleOf({ current, next, previous }: Authority): string {
   return [current, next, previous]
     .filter((pem) => pem !== undefined)
     .map(withNewline)

@@ -16,7 +16,6 @@ import { byAge, compare, sortedEntries } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Store } from "../model/world.ts";
 import { condition, type Finding } from "./conditions.ts";
-import type { HomeExport } from "./exports.ts";
 import type { PolicySet } from "./wan-policies.ts";
 
 type AccessPolicy = ObjectTypes["AccessPolicy"];
@@ -61,11 +60,16 @@ export function accessOf(
   return { access: isLimited ? access : undefined, problems: isWrong ? [problem] : [] };
 }
 
+/** Of an export of this cluster: what peers are told, if it is valid. */
+interface JudgedExport {
+  readonly advertisement?: object;
+}
+
 /** What became of every AccessPolicy, at each of its targets. */
 export function accessStatuses(
   store: Store<AccessPolicy>,
   around: {
-    readonly exports: ReadonlyMap<string, HomeExport>;
+    readonly exports: ReadonlyMap<string, JudgedExport>;
     readonly policies: PolicySet;
     /** Whether mc-wan's own Envoys carry the traffic. */
     readonly isOurs: boolean;
@@ -90,7 +94,7 @@ export function accessStatuses(
 
 function accepted(
   name: string,
-  target: HomeExport | undefined,
+  target: JudgedExport | undefined,
   { policies, isOurs }: { readonly policies: PolicySet; readonly isOurs: boolean },
 ): Finding {
   if (target?.advertisement === undefined) {

@@ -40,7 +40,7 @@ const maxTargets = 16;
 const maxNames = 5;
 
 /** Authorities of the cluster set, as a BackendTLSPolicy names them. */
-export const authoritiesOfSet = `${group}/clusterset`;
+const authoritiesOfSet = `${group}/clusterset`;
 
 /** BackendTLSPolicies for the dummies of one service whose policies have mode MutualTLS. */
 export function dummyTlsPolicies(

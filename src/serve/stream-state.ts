@@ -81,7 +81,7 @@ export interface TypeState {
 }
 
 /** A route table that is closed in part. */
-export interface ClosedTable {
+interface ClosedTable {
   readonly whole: Resource;
   /** The missing clusters. */
   readonly missing: string;

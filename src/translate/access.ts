@@ -74,6 +74,7 @@ const methodIs = (method: string): Permission => ({
       name: ":method",
       headerMatchSpecifier: {
         case: "stringMatch",
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
         value: { matchPattern: { case: "exact", value: method } },
       },
     },

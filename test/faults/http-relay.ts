@@ -10,7 +10,7 @@ import { LineSplitter } from "../../src/drivers/kube/watch-lines.ts";
 import type { KubeApiServer } from "../kube-api-server.ts";
 
 /** A request as it passes. */
-export interface Passing {
+interface Passing {
   readonly method: string;
   /** Path and query. */
   readonly url: string;
@@ -19,14 +19,14 @@ export interface Passing {
 }
 
 /** In place of the server's answer. */
-export interface Answer {
+interface Answer {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
 
 /** What goes wrong; each may be changed at any time. */
-export interface HttpFaults {
+interface HttpFaults {
   /** What is answered instead; undefined: what the server says. */
   answer?: (request: Passing) => Answer | undefined;
   /** Called with every whole answer to a GET that is no watch; gives what is passed on. */

@@ -11,7 +11,7 @@ export const maxStreamsOfConnection = 16;
 /** How long a stream may take to say whose it is, in milliseconds: Envoy does so with its first bytes. */
 export const introductionMs = 15_000;
 /** Names of one type that a stream may ask for or say that it holds: several times what any fleet holds. */
-export const maxNames = 100_000;
+const maxNames = 100_000;
 /** Longest name, and longest version, in characters: ours are shorter than 2,000. */
 const maxNameLength = 4_096;
 

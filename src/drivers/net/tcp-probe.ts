@@ -16,7 +16,7 @@ const ownFaults: ReadonlySet<string> = new Set([
 ]);
 
 /** Source ports, which no policy may have: the SD-WAN would take answers for its. */
-export const probePorts = { first: 29_000, count: 1_000 } as const;
+const probePorts = { first: 29_000, count: 1_000 } as const;
 let nextPort = 0;
 
 /** Whether a connection is taken within so many ms; undefined if it could not even be tried. Never rejects. */
