@@ -3,6 +3,7 @@ import type { Scenario } from "./claim.ts";
 import { badInput } from "./scenarios/bad-input.ts";
 import { changes } from "./scenarios/changes.ts";
 import { failover } from "./scenarios/failover.ts";
+import { identity } from "./scenarios/identity.ts";
 import { leastPrivilege } from "./scenarios/least-privilege.ts";
 import { mcs } from "./scenarios/mcs.ts";
 import { objects } from "./scenarios/objects.ts";
@@ -20,6 +21,7 @@ export const scenarios: readonly Scenario[] = [
   objects,
   badInput,
   mcs,
+  identity,
   leastPrivilege,
   uninstall,
 ];
