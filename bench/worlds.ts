@@ -57,6 +57,7 @@ function worldOf({ homeId, home, peer, listening = [] }: WorldParts): World {
     answering: new Map(),
     identity: undefined,
     controllerIdentity: undefined,
+    absentKinds: new Set(),
     expired: new Set(),
     sending: new Map(),
     overdue: new Set(),

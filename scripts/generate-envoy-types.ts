@@ -123,6 +123,7 @@ function registryModule(files: readonly string[]): string {
 
 import { createRegistry } from "@bufbuild/protobuf";
 import type { Registry } from "@bufbuild/protobuf";
+import { file_google_protobuf_wrappers } from "@bufbuild/protobuf/wkt";
 ${files.map((file, index) => `import { ${names[index] ?? ""} } from "./${file}";`).join("\n")}
 
 /**
@@ -130,6 +131,8 @@ ${files.map((file, index) => `import { ${names[index] ?? ""} } from "./${file}";
  * printing only.
  */
 export const envoyRegistry: Registry = createRegistry(
+  // What Envoy's own types say where any message may stand.
+  file_google_protobuf_wrappers,
 ${names.map((name) => `  ${name},`).join("\n")}
 );
 `;

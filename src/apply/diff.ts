@@ -61,6 +61,7 @@ export const writtenKinds = [
   "PodDisruptionBudget",
   "Gateway",
   "HTTPRoute",
+  "TCPRoute",
   "ReferenceGrant",
   "BackendTLSPolicy",
   "McsServiceImport",

@@ -420,6 +420,7 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     gateways: [],
     httpRoutes: new Map(),
     grpcRoutes: new Map(),
+    tcpRoutes: new Map(),
     referenceGrants: new Map(),
     wanBackends: new Map(),
     probes: [],

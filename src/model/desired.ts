@@ -101,6 +101,12 @@ export interface ServedListenerSet {
 export interface PooledGateway {
   readonly role: "Ingress" | "Egress";
   readonly service: ServiceRef;
+  /** Ingress: the service's TCP ports, whose connections are let through to its Pods. */
+  readonly tcp?: {
+    readonly ports: readonly number[];
+    /** A client stays with one Pod. */
+    readonly hasAffinity: boolean;
+  };
   /** The names of the Gateway's service, lower case: a route's effective hostnames are its own ∩ these. */
   readonly hostnames: readonly string[];
   /** Listener name → port that Envoy binds. Ingress: the policy's port. Egress: one of 20000-29999. */
@@ -130,6 +136,8 @@ export interface WanBackend {
   readonly remote: readonly WanLocality[];
   /** Set if some exporting peer, ready or not, doesn't take requests for all ports: see {@link WanLocality.ports}. */
   readonly differsByPort?: true;
+  /** Numbers of the TCP ports of the service, ascending; left out: it has none. */
+  readonly tcpPorts?: readonly number[];
   /**
    * Set if the policy's mode is MutualTLS: all clusters that export the service, sorted. Their ingress gateways, and nobody
    * else, may answer.
@@ -153,8 +161,10 @@ export interface WanLocality {
   readonly tier?: number;
   /** Ready backends there: the weight of the locality. Above 0. */
   readonly weight: number;
-  /** Numbers of the service's ports that it takes requests for, ascending; left out: all. */
+  /** Numbers of the service's HTTP ports that it takes requests for, ascending; left out: all. */
   readonly ports?: readonly number[];
+  /** The same for TCP; left out: none. */
+  readonly tcpPorts?: readonly number[];
   /** Ingress gateways of that cluster which listen for the policy. */
   readonly endpoints: readonly { readonly address: string; readonly port: number; readonly zone?: string }[];
 }
@@ -190,6 +200,8 @@ export interface Desired {
   readonly httpRoutes: ReadonlyMap<string, ObjectTypes["HTTPRoute"]>;
   /** Users' GRPCRoutes, by `namespace/name`: mc-wan makes none. */
   readonly grpcRoutes: ReadonlyMap<string, ObjectTypes["GRPCRoute"]>;
+  /** Generated and users' TCPRoutes, by `namespace/name`; ours are here even where the cluster does not have the kind. */
+  readonly tcpRoutes: ReadonlyMap<string, ObjectTypes["TCPRoute"]>;
   /** Generated and users' ReferenceGrants, by `namespace/name`. */
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   /** By the name of the dummy Service in namespace `mc-wan`. */

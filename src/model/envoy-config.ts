@@ -63,8 +63,9 @@ export interface Verdicts {
   readonly listenerSets: ReadonlyMap<string, ListenerSetVerdict>;
   /** By `namespace/name` of the HTTPRoute, then one per parentRef of a Gateway that we serve. */
   readonly httpRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
-  /** The same of GRPCRoutes, and of TLSRoutes. */
+  /** The same of GRPCRoutes, TCPRoutes and TLSRoutes. */
   readonly grpcRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
+  readonly tcpRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
   readonly tlsRoutes: ReadonlyMap<string, readonly RouteVerdict[]>;
   /** By `namespace/name` of the BackendTLSPolicy, for each Gateway whose routes lead to its targets. */
   readonly backendTlsPolicies: ReadonlyMap<string, readonly PolicyAncestor[]>;

@@ -10,6 +10,8 @@ import type { IGateway } from "@kubernetes-models/gateway-api/gateway.networking
 import type { IGatewayClass } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GatewayClass";
 import type { IGRPCRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/GRPCRoute";
 import type { IHTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+// Its fields are those of v1, of which the package has no types yet.
+import type { ITCPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1alpha2/TCPRoute";
 import type { ITLSRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/TLSRoute";
 import type { IListenerSet } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/ListenerSet";
 import type { IReferenceGrant } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1beta1/ReferenceGrant";
@@ -85,6 +87,7 @@ export const kinds = {
   ListenerSet: of(gatewayApi, "ListenerSet", inNamespace("listenersets")),
   HTTPRoute: of(gatewayApi, "HTTPRoute", inNamespace("httproutes")),
   GRPCRoute: of(gatewayApi, "GRPCRoute", inNamespace("grpcroutes")),
+  TCPRoute: of(gatewayApi, "TCPRoute", inNamespace("tcproutes")),
   TLSRoute: of(gatewayApi, "TLSRoute", inNamespace("tlsroutes")),
   BackendTLSPolicy: of(gatewayApi, "BackendTLSPolicy", inNamespace("backendtlspolicies")),
   EnvoyProxy: of("gateway.envoyproxy.io/v1alpha1", "EnvoyProxy", inNamespace("envoyproxies")),
@@ -103,8 +106,12 @@ export const kinds = {
 export const routeKinds = ["HTTPRoute", "GRPCRoute"] as const;
 export type RouteKind = (typeof routeKinds)[number];
 
+/** Kinds of routes that choose by connection. */
+export const streamRouteKinds = ["TCPRoute", "TLSRoute"] as const;
+export type StreamRouteKind = (typeof streamRouteKinds)[number];
+
 /** Routes of every kind that is carried: their status is a list with an entry for each parent. */
-export const anyRouteKinds = [...routeKinds, "TLSRoute"] as const;
+export const anyRouteKinds = [...routeKinds, ...streamRouteKinds] as const;
 export type AnyRouteKind = (typeof anyRouteKinds)[number];
 
 /** Whether objects of a kind are routes. */
@@ -142,6 +149,7 @@ export interface ObjectTypes {
   ListenerSet: Kube<IListenerSet>;
   HTTPRoute: Kube<IHTTPRoute>;
   GRPCRoute: Kube<IGRPCRoute>;
+  TCPRoute: Kube<ITCPRoute>;
   TLSRoute: Kube<ITLSRoute>;
   BackendTLSPolicy: Kube<IBackendTLSPolicy>;
   ReferenceGrant: Kube<IReferenceGrant>;

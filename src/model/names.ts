@@ -84,6 +84,11 @@ export const annotations = {
   path: `${group}/path`,
   /** On a ServiceExport: ids of the clusters that may import it, with commas. */
   clusters: `${group}/clusters`,
+  /**
+   * On TCPRoutes: the ports of the services behind the dummies that it names, in the order of its backendRefs, or one for
+   * all: `5432,6432`.
+   */
+  servicePorts: `${group}/service-ports`,
   /** On our ReferenceGrants: container ports of the egress pool by port of the service, `8080:20123,9090:24321`. */
   egressPorts: `${group}/egress-ports`,
   /** On the authority's Secret: somebody asks for a new one. Taken away when it is begun. */

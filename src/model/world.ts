@@ -43,6 +43,7 @@ export const homeKinds = [
   "ListenerSet",
   "HTTPRoute",
   "GRPCRoute",
+  "TCPRoute",
   "TLSRoute",
   "BackendTLSPolicy",
   "TlsSecret",
@@ -146,6 +147,8 @@ export interface World {
   /** The home cluster's id: its ClusterProperty `cluster.clusterset.k8s.io`, or the flag; undefined while neither is there. */
   readonly homeId: ClusterId | undefined;
   readonly home: HomeObjects;
+  /** Kinds that the home cluster does not have: nothing of them can be written. */
+  readonly absentKinds: ReadonlySet<HomeKind>;
   /** Sorted by id. */
   readonly peers: readonly Peer[];
   /** `namespace/name` of TlsSecrets whose certificates have ended. */

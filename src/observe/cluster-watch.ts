@@ -61,6 +61,7 @@ export class ClusterWatch {
   readonly #options: ClusterWatchOptions;
   readonly #reflectors = new Map<KindName, Reflector>();
   readonly #failures = new Map<KindName, KindFailure>();
+  #absent: ReadonlySet<KindName> = new Set();
   readonly #ended = new AbortController();
 
   constructor(options: ClusterWatchOptions) {
@@ -103,6 +104,16 @@ export class ClusterWatch {
     return [...this.#failures.values()].sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
+  /** Kinds that the cluster does not have: the same Set while they are the same. */
+  get absent(): ReadonlySet<KindName> {
+    return this.#absent;
+  }
+
+  #noteAbsent(): void {
+    const missing = this.failures.filter(({ problem }) => problem.reason === reasons.KindMissing);
+    this.#absent = new Set(missing.map(({ kind }) => kind));
+  }
+
   #reflector({ name, selection, isOptional, ...how }: WatchedKind): Reflector {
     const { cluster, reader, timing, metrics, changed } = this.#options;
     const log = this.#options.log.child({ cluster, kind: name });
@@ -131,11 +142,13 @@ export class ClusterWatch {
           }
           log.warn("watch failed", { error });
           this.#failures.set(name, { kind: name, sinceMs: timing.now(), problem: problemOf(error, name) });
+          this.#noteAbsent();
           changed();
         },
         recovered: () => {
           log.info("watch works again");
           this.#failures.delete(name);
+          this.#noteAbsent();
           changed();
         },
         received: () => {

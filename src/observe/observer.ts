@@ -165,6 +165,7 @@ export class Observer {
     if (this.#world === undefined && this.#awaitsPeers(peers)) return;
     const world = nextWorld(this.#world, {
       objects,
+      absent: this.#home.absent,
       peers,
       listening: this.#listening,
       sending: this.#sending,

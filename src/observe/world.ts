@@ -32,6 +32,7 @@ const optionalKinds: ReadonlySet<HomeKind> = new Set([
   "ServiceCIDR",
   "GRPCRoute",
   "ListenerSet",
+  "TCPRoute",
   "TLSRoute",
   "BackendTLSPolicy",
   "EnvoyProxy",
@@ -77,6 +78,8 @@ function podRangesOf({ apiVersion, kind, metadata, ...node }: KubeObject): KubeO
 /** All that goes into a World. */
 export interface WorldParts {
   readonly objects: (kind: KindName) => ReadonlyMap<string, KubeObject>;
+  /** Kinds that the home cluster does not have. */
+  readonly absent: ReadonlySet<KindName>;
   readonly peers: readonly Peer[];
   readonly listening: World["listening"];
   readonly sending: World["sending"];
@@ -91,12 +94,14 @@ export interface WorldParts {
 /** The next World, or `before` if nothing changed. */
 export function nextWorld(before: World | undefined, parts: WorldParts): World {
   const home = nextHome(before?.home, parts.objects);
+  const absentKinds = nextAbsent(before?.absentKinds, parts.absent);
   const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
   const { peers, listening, sending, overdue, answering, expired, settings } = parts;
   const hasSameSecrets = before?.home.IdentitySecret === home.IdentitySecret;
   const hasSameIdentity = hasSameSecrets && before.homeId === homeId && before.settings === settings;
   const isSame =
     before?.home === home &&
+    before.absentKinds === absentKinds &&
     before.homeId === homeId &&
     before.peers === peers &&
     before.listening === listening &&
@@ -110,6 +115,7 @@ export function nextWorld(before: World | undefined, parts: WorldParts): World {
     : {
         homeId,
         home,
+        absentKinds,
         peers,
         listening,
         sending,
@@ -122,6 +128,15 @@ export function nextWorld(before: World | undefined, parts: WorldParts): World {
           : controllerIdentityOf(home.IdentitySecret),
         settings,
       };
+}
+
+/** The same Set while the same home kinds are missing. */
+function nextAbsent(
+  before: World["absentKinds"] | undefined,
+  absent: WorldParts["absent"],
+): World["absentKinds"] {
+  const kinds = homeKinds.filter((kind) => absent.has(kind));
+  return before?.size === kinds.length && kinds.every((kind) => before.has(kind)) ? before : new Set(kinds);
 }
 
 /** The id in the cluster's ClusterProperty if it is a DNS label, else the one from the command line. */

@@ -24,6 +24,7 @@ export interface Contribution {
   readonly gateways?: readonly ServedGateway[];
   readonly route?: ObjectTypes["HTTPRoute"];
   readonly routes?: readonly ObjectTypes["HTTPRoute"][];
+  readonly tcpRoutes?: readonly ObjectTypes["TCPRoute"][];
   readonly grants?: readonly ObjectTypes["ReferenceGrant"][];
   readonly wanBackends?: readonly (readonly [string, WanBackend])[];
 }
@@ -34,6 +35,7 @@ export interface Assembled {
   readonly gateways: readonly ServedGateway[];
   readonly httpRoutes: ReadonlyMap<string, ObjectTypes["HTTPRoute"]>;
   readonly grpcRoutes: ReadonlyMap<string, ObjectTypes["GRPCRoute"]>;
+  readonly tcpRoutes: ReadonlyMap<string, ObjectTypes["TCPRoute"]>;
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
   /** `kind namespace/name` of objects that are somebody else's, by the key of the service that asked for them; sorted. */
@@ -153,7 +155,7 @@ function withoutDependents(
     if (service !== undefined && refused.has(objectKey("Service", keyOf({ namespace, name: service }))))
       continue;
     if (
-      kind === "HTTPRoute" &&
+      (kind === "HTTPRoute" || kind === "TCPRoute") &&
       parentsOf(object as unknown as ObjectTypes["HTTPRoute"]).some((parent) =>
         refused.has(objectKey("Gateway", parent)),
       )
@@ -186,21 +188,27 @@ function gatewayApi(
     objects,
     allStand,
   }: { readonly objects: ReadonlyMap<ObjectKey, DesiredObject>; readonly allStand: boolean },
-): Pick<Assembled, "gateways" | "httpRoutes" | "grpcRoutes" | "referenceGrants" | "wanBackends"> {
+): Pick<
+  Assembled,
+  "gateways" | "httpRoutes" | "grpcRoutes" | "tcpRoutes" | "referenceGrants" | "wanBackends"
+> {
   const gateways: { readonly key: string; readonly served: ServedGateway }[] = [];
   const httpRoutes = new Map<string, ObjectTypes["HTTPRoute"]>();
+  const tcpRoutes = new Map<string, ObjectTypes["TCPRoute"]>();
   const referenceGrants = new Map<string, ObjectTypes["ReferenceGrant"]>();
   const wanBackends = new Map<string, WanBackend>();
   const stands = (kind: KindName, key: string, object: object): boolean => {
     return allStand || (objects.get(objectKey(kind, key))?.object as object | undefined) === object;
   };
   for (const [key, route] of world.home.HTTPRoute) if (!isOurs(route)) httpRoutes.set(key, route);
+  for (const [key, tcpRoute] of world.home.TCPRoute) if (!isOurs(tcpRoute)) tcpRoutes.set(key, tcpRoute);
   for (const [key, grant] of world.home.ReferenceGrant) if (!isOurs(grant)) referenceGrants.set(key, grant);
   for (const {
     gateway,
     gateways: more = [],
     route,
     routes = [],
+    tcpRoutes: streams = [],
     grants = [],
     wanBackends: backends = [],
   } of contributions) {
@@ -213,6 +221,12 @@ function gatewayApi(
       const key = keyOf(generated.metadata);
       if (stands("HTTPRoute", key, generated)) httpRoutes.set(key, generated);
     }
+    for (const generated of streams) {
+      const key = keyOf(generated.metadata);
+      // Where the cluster has no TCPRoutes none can be in the way.
+      if (world.absentKinds.has("TCPRoute") || stands("TCPRoute", key, generated))
+        tcpRoutes.set(key, generated);
+    }
     for (const grant of grants) {
       const key = keyOf(grant.metadata);
       if (stands("ReferenceGrant", key, grant)) referenceGrants.set(key, grant);
@@ -224,6 +238,7 @@ function gatewayApi(
     gateways: gateways.map(({ served }) => served),
     httpRoutes,
     grpcRoutes: world.home.GRPCRoute,
+    tcpRoutes,
     referenceGrants,
     wanBackends,
   };

@@ -9,6 +9,7 @@ import type { ObjectTypes } from "../model/kinds.ts";
 import { dummyNamespace, group as ourGroup, labels } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { DummyNames } from "./dummy-services.ts";
+import type { Carriage } from "./protocols.ts";
 import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
 
 /** A reference as an HTTPRoute says it. */
@@ -31,6 +32,9 @@ export type Resolution =
     }
   | { readonly ref: RouteRef; readonly problem: Problem };
 
+/** How connections to a port are carried. */
+export type CarriedAs = Exclude<Carriage, "None">;
+
 /** An imported service of the namespace, as references see it. */
 export interface ImportedService {
   readonly service: ServiceRef;
@@ -38,8 +42,8 @@ export interface ImportedService {
   /** Names of its dummies that somebody else holds. */
   readonly taken: readonly string[];
   readonly choice: PolicyChoice;
-  /** Numbers of its HTTP ports. */
-  readonly httpPorts: readonly number[];
+  /** Numbers of its ports that are carried, by how. */
+  readonly ports: Readonly<Record<CarriedAs, readonly number[]>>;
 }
 
 /** What references of one namespace may lead to. */
@@ -57,6 +61,7 @@ export interface ReferableServices {
 export interface RefContext {
   readonly service: ServiceRef;
   readonly port: number;
+  readonly carriage: CarriedAs;
   readonly referable: ReferableServices;
 }
 
@@ -149,8 +154,9 @@ function overWan(
   if (name === undefined || port === undefined) {
     return refused(ref, heldByOthers(imported.taken.join(", ")));
   }
-  const servicePort = chosenPort(target.port, imported.httpPorts, context.port);
-  if (servicePort === undefined) return refused(ref, portNotFound(ref, imported.httpPorts));
+  const ports = imported.ports[context.carriage];
+  const servicePort = chosenPort(target.port, ports, context.port);
+  if (servicePort === undefined) return refused(ref, portNotFound(ref, ports, context));
   return {
     ref: { group: "", kind: "Service", name, namespace: dummyNamespace, port },
     service: imported.service,
@@ -173,7 +179,7 @@ function localService(ref: HTTPBackendRef, context: RefContext): Resolution {
     .filter((port) => (port.protocol ?? "TCP") === "TCP")
     .map((port) => port.port);
   const port = chosenPort(ref.port, ports, context.port);
-  if (port === undefined) return refused(ref, portNotFound(ref, ports));
+  if (port === undefined) return refused(ref, portNotFound(ref, ports, context));
   return {
     ref: { group: "", kind: "Service", name: ref.name, port },
     service: { namespace: context.service.namespace, name: ref.name },
@@ -187,15 +193,21 @@ function chosenPort(asked: number | undefined, ports: readonly number[], came: n
   return ports.length === 1 ? ports[0] : undefined;
 }
 
-const notFound = (name: string, { service }: RefContext): Problem => ({
+/** What happens to the share of a reference that leads nowhere. */
+const closedWords = {
+  HTTP: "Requests for it are answered with 500.",
+  TCP: "Its connections are closed.",
+} as const satisfies Record<CarriedAs, string>;
+
+const notFound = (name: string, { service, carriage }: RefContext): Problem => ({
   reason: reasons.BackendNotFound,
-  message: `backendRef "${name}" leads to nothing that namespace "${service.namespace}" may name. Requests for it are answered with 500. Create it, or name another.`,
+  message: `backendRef "${name}" leads to nothing that namespace "${service.namespace}" may name. ${closedWords[carriage]} Create it, or name another.`,
 });
 
-const portNotFound = (ref: HTTPBackendRef, ports: readonly number[]): Problem => ({
+const portNotFound = (ref: HTTPBackendRef, ports: readonly number[], { carriage }: RefContext): Problem => ({
   reason: reasons.BackendNotFound,
   message:
     ref.port === undefined
       ? `backendRef "${ref.name}" has several ports or none (${ports.join(", ")}). Name one.`
-      : `backendRef "${ref.name}" has no HTTP port ${ref.port}. Name one of these: ${ports.join(", ")}.`,
+      : `backendRef "${ref.name}" has no ${carriage} port ${ref.port}. Name one of these: ${ports.join(", ")}.`,
 });

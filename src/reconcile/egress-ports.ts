@@ -62,12 +62,12 @@ export function allocateContainerPorts(requests: readonly PortRequest[]): Readon
 /** The ports of all imports that go through the egress gateway, by `namespace/service:port`. */
 export function containerPortsOf(world: World, imports: readonly Import[]): ReadonlyMap<string, number> {
   const requests: PortRequest[] = [];
-  for (const { key, shadowKey, grantKey, httpPorts, path, merged } of imports) {
+  for (const { key, shadowKey, grantKey, httpPorts, tcpPorts, path, merged } of imports) {
     if (merged.type === "Headless") continue;
     const found = world.home.Service.get(shadowKey);
     const shadow = found !== undefined && isOurs(found) ? found : undefined;
     const noted = notedPorts(world.home.ReferenceGrant.get(grantKey));
-    for (const { port } of httpPorts) {
+    for (const { port } of [...httpPorts, ...tcpPorts]) {
       const standing = standingContainerPort(shadow, port);
       // A shadow that is about to become Direct keeps its egress side for one pass: slices move first.
       if (path !== "Gateway" && standing === undefined) continue;

@@ -1,6 +1,6 @@
 /**
- * The egress side of an import: its Gateway in the shared egress pool and an HTTPRoute for each HTTP port, made of the L7
- * ServiceImport's rules, or of one rule to the policy that holds.
+ * The egress side of an import: its Gateway in the shared egress pool, an HTTPRoute for each HTTP port, made of the L7
+ * ServiceImport's rules, or of one rule to the policy that holds, and a TCPRoute for each TCP port.
  */
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { ServiceImport } from "../api/service-import.ts";
@@ -17,7 +17,7 @@ import {
   shadowName,
 } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
-import type { ReferableServices } from "./backend-refs.ts";
+import type { ReferableServices, RouteRef } from "./backend-refs.ts";
 import type { DummyNames } from "./dummy-services.ts";
 import { egressHostnames } from "./hostnames.ts";
 import {
@@ -29,6 +29,7 @@ import {
 } from "./http-rules.ts";
 import { metadataOf, typeOf } from "./owners.ts";
 import { maxRefs, spreadRules, type FindTargets } from "./spread-backends.ts";
+import { tcpRoute } from "./tcp-routes.ts";
 import type { PolicyChoice, PolicySet } from "./wan-policies.ts";
 
 /** What the egress side of one import is made of. */
@@ -36,8 +37,10 @@ export interface EgressInput {
   readonly service: ServiceRef;
   /** Of its Gateway. */
   readonly gatewayClassName: string;
-  /** HTTP ports, in the order of their numbers; at least one. */
+  /** HTTP ports, in the order of their numbers. */
   readonly ports: readonly AdvertisedPort[];
+  /** TCP ports; there is a port of some kind. */
+  readonly tcpPorts: readonly AdvertisedPort[];
   readonly containerPorts: ReadonlyMap<number, number>;
   readonly rules: ServiceImport | undefined;
   readonly choice: PolicyChoice;
@@ -55,6 +58,7 @@ export interface EgressInput {
 export interface EgressSide {
   readonly gateway: ServedGateway;
   readonly routes: readonly ObjectTypes["HTTPRoute"][];
+  readonly tcpRoutes: readonly ObjectTypes["TCPRoute"][];
   /** Dummies whose requests the routes spread over clusters. */
   readonly dummies: readonly string[];
   readonly refusals: readonly Problem[];
@@ -73,7 +77,9 @@ export function egressSide(input: EgressInput): EgressSide {
   const name = shadowName(service.name);
   const identity = { namespace: service.namespace, cause: service, owner };
   const hostnames = egressHostnames(service);
-  const ports = input.ports.filter((port) => input.containerPorts.has(port.port));
+  const isPlaced = ({ port }: AdvertisedPort): boolean => input.containerPorts.has(port);
+  const ports = input.ports.filter(isPlaced);
+  const tcpPorts = input.tcpPorts.filter(isPlaced);
   const translated = ports.map((port) => rulesOf(port, input));
   const { findTargets } = input;
   const spread = translated.map(({ rules }) =>
@@ -84,12 +90,10 @@ export function egressSide(input: EgressInput): EgressSide {
     metadata: metadataOf({ ...identity, name, annotations: { [annotations.serviceType]: "ClusterIP" } }),
     spec: {
       gatewayClassName: input.gatewayClassName,
-      listeners: ports.map((port) => ({
-        name: listenerName(port),
-        port: port.port,
-        protocol: "HTTP",
-        allowedRoutes: { namespaces: { from: "Same" as const } },
-      })),
+      listeners: [
+        ...ports.map((port) => listener(port, "HTTP")),
+        ...tcpPorts.map((port) => listener(port, "TCP")),
+      ],
     },
   };
   const routes = ports.map((port, index): ObjectTypes["HTTPRoute"] => ({
@@ -106,6 +110,17 @@ export function egressSide(input: EgressInput): EgressSide {
       rules: (spread[index]?.rules ?? []) as RouteRule[],
     },
   }));
+  const streams = tcpPorts.map((port) =>
+    tcpRoute({
+      service,
+      port,
+      listener: listenerName(port),
+      tcp: input.rules?.spec.tcp,
+      fallback: dummyOf(input),
+      referable: input.referable,
+      owner,
+    }),
+  );
   return {
     gateway: {
       gateway,
@@ -116,14 +131,18 @@ export function egressSide(input: EgressInput): EgressSide {
         service,
         hostnames,
         containerPorts: Object.fromEntries(
-          ports.map((port) => [listenerName(port), input.containerPorts.get(port.port) ?? 0]),
+          [...ports, ...tcpPorts].map((port) => [
+            listenerName(port),
+            input.containerPorts.get(port.port) ?? 0,
+          ]),
         ),
       },
     },
     routes,
+    tcpRoutes: streams.map(({ route }) => route),
     dummies: [...new Set(spread.flatMap(({ dummies }) => dummies))],
     refusals: distinct(translated.flatMap(({ refusals }) => refusals)),
-    unresolved: distinct(translated.flatMap(({ unresolved }) => unresolved)),
+    unresolved: distinct([...translated, ...streams].flatMap(({ unresolved }) => unresolved)),
     lapses: distinct(spread.flatMap(({ tooWide }) => tooWide.map(unspread))),
   };
 }
@@ -133,29 +152,46 @@ const unspread = (rule: number): Problem => ({
   message: `Rule ${rule} would have more than ${maxRefs} backends when told for each cluster apart, which is what Gateway API takes: its requests go to the gateways of all clusters alike, and not in proportion to their ready backends. Name fewer policies and services in one rule.`,
 });
 
+const listener = (port: AdvertisedPort, protocol: "HTTP" | "TCP") => ({
+  name: listenerName(port),
+  port: port.port,
+  protocol,
+  allowedRoutes: { namespaces: { from: "Same" as const } },
+});
+
 function rulesOf(port: AdvertisedPort, input: EgressInput): TranslatedRules {
-  const { service, choice, dummies, policies } = input;
+  const { service } = input;
   const http = input.rules?.spec.http;
   if (http !== undefined)
-    return translateRules(http.rules, { service, port: port.port, referable: input.referable });
-  if ("problem" in choice)
-    return { rules: [closedRule(service.name)], refusals: [], unresolved: [choice.problem] };
-  const name = dummies.get(choice.policy);
-  const policyPort = policies.accepted.get(choice.policy)?.spec.port;
-  if (name === undefined || policyPort === undefined) {
-    const message = `The name of the dummy Service over "${choice.policy}" is held by a Service in namespace "${dummyNamespace}" that is not mc-wan's. Remove that one.`;
-    return {
-      rules: [closedRule(service.name)],
-      refusals: [],
-      unresolved: [{ reason: reasons.NotOurs, message }],
-    };
-  }
-  const ref = { group: "", kind: "Service", name, namespace: dummyNamespace, port: policyPort };
+    return translateRules(http.rules, {
+      service,
+      port: port.port,
+      carriage: "HTTP",
+      referable: input.referable,
+    });
+  const found = dummyOf(input);
+  if ("problem" in found)
+    return { rules: [closedRule(service.name)], refusals: [], unresolved: [found.problem] };
   return {
-    rules: [defaultRule({ ref, hostname: clusterHostname(service), servicePort: port.port })],
+    rules: [defaultRule({ ref: found.ref, hostname: clusterHostname(service), servicePort: port.port })],
     refusals: [],
     unresolved: [],
   };
+}
+
+/** The dummy of the policy that holds where no rule says so. */
+function dummyOf({
+  choice,
+  dummies,
+  policies,
+}: EgressInput): { readonly ref: RouteRef } | { readonly problem: Problem } {
+  if ("problem" in choice) return choice;
+  const name = dummies.get(choice.policy);
+  const port = policies.accepted.get(choice.policy)?.spec.port;
+  if (name !== undefined && port !== undefined)
+    return { ref: { group: "", kind: "Service", name, namespace: dummyNamespace, port } };
+  const message = `The name of the dummy Service over "${choice.policy}" is held by a Service in namespace "${dummyNamespace}" that is not mc-wan's. Remove that one.`;
+  return { problem: { reason: reasons.NotOurs, message } };
 }
 
 function distinct(problems: readonly Problem[]): Problem[] {

@@ -114,7 +114,7 @@ function egressPlaces(
   const allocated = containerPortsOf(world, imports);
   return (imported) => {
     const containerPorts = new Map(
-      imported.httpPorts.flatMap(({ port }) => {
+      [...imported.httpPorts, ...imported.tcpPorts].flatMap(({ port }) => {
         const container = allocated.get(`${imported.key}:${port}`);
         return container === undefined ? [] : [[port, container] as const];
       }),

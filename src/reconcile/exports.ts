@@ -29,7 +29,7 @@ import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services
 import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
-import { advertisable, maxRules, unadvertisedProblems } from "./port-limits.ts";
+import { advertisable, carriedPorts, maxRules, unadvertisedProblems } from "./port-limits.ts";
 import { carriageOf } from "./protocols.ts";
 import { defaultPolicy, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
 
@@ -187,6 +187,15 @@ function portsOf(service: ObjectTypes["Service"]): AdvertisedPort[] {
     .sort((a, b) => a.port - b.port || compare(a.protocol, b.protocol));
 }
 
+/** Said of TCP ports of an export that does not let everybody in. */
+export function closedTcpProblems({ access, advertisement }: HomeExport): Problem[] {
+  const { tcp } = carriedPorts(advertisement?.ports ?? [], true);
+  if (access === undefined || tcp.length === 0) return [];
+  const numbers = tcp.map(({ port }) => port).join(", ");
+  const message = `Connections to TCP ports (${numbers}) are closed: who may open them can't be limited, and an AccessPolicy or the annotation ${annotations.clusters} limits the service. Export TCP ports under a Service of their own, or take the limit off.`;
+  return [{ reason: reasons.UnsupportedProtocol, message }];
+}
+
 /** What stands for a valid export in its own cluster. */
 export interface IngressSide {
   readonly objects: readonly DesiredObject[];
@@ -194,11 +203,14 @@ export interface IngressSide {
   readonly routes?: readonly ObjectTypes["HTTPRoute"][];
 }
 
-/** Whether requests for the service can arrive from other clusters at all. */
-export function needsIngress({ type, ports }: ServiceAdvertisementSpec, policies: PolicySet): boolean {
-  return (
-    type !== "Headless" && policies.accepted.size > 0 && ports.some((port) => carriageOf(port) === "HTTP")
-  );
+/** Whether requests, or connections where TCP is carried, can arrive for the service from other clusters at all. */
+export function needsIngress(
+  { type, ports }: ServiceAdvertisementSpec,
+  policies: PolicySet,
+  carriesTcp = false,
+): boolean {
+  const { http, tcp } = carriedPorts(ports, carriesTcp);
+  return type !== "Headless" && policies.accepted.size > 0 && http.length + tcp.length > 0;
 }
 
 /** The ServiceAdvertisement and, if requests can arrive for it, the ingress Gateway and its HTTPRoutes. */
@@ -210,12 +222,13 @@ export function ingressSide(
     readonly gatewayClassName: string | undefined;
     /** Of the shared ingress gateways. */
     readonly addresses: readonly string[];
+    readonly carriesTcp: boolean;
     /** The CRD: a ServiceExport outlives the installation, and what we made for it must not. */
     readonly owner: OwnerReference | undefined;
   },
 ): IngressSide {
   if (advertisement === undefined) return { objects: [] };
-  const { gatewayClassName, addresses, owner } = around;
+  const { gatewayClassName, addresses, carriesTcp, owner } = around;
   const identity = { namespace: ref.namespace, cause: ref, owner };
   const advertised = desired("ServiceAdvertisement", {
     ...typeOf("ServiceAdvertisement"),
@@ -225,8 +238,11 @@ export function ingressSide(
   const httpPorts = advertisement.ports.filter((port) => carriageOf(port) === "HTTP");
   // Another implementation can't tell clients of other clusters apart: who may not let all of them in lets none.
   const isOpen = access === undefined || gatewayClassName === ownGatewayClassName;
-  if (!needsIngress(advertisement, policies) || gatewayClassName === undefined || !isOpen)
+  // A connection says nothing that an AccessPolicy could look at: where some are kept out, none comes in.
+  const isTcpOpen = carriesTcp && access === undefined;
+  if (!needsIngress(advertisement, policies, isTcpOpen) || gatewayClassName === undefined || !isOpen)
     return { objects: [advertised] };
+  const tcpPorts = carriedPorts(advertisement.ports, isTcpOpen).tcp.map(({ port }) => port);
   const name = ingressName(ref.name);
   const listeners = [...policies.accepted.values()].map((policy) => ({
     name: policy.metadata.name,
@@ -277,6 +293,9 @@ export function ingressSide(
         role: "Ingress",
         service: ref,
         hostnames: ingressHostnames(ref),
+        ...(tcpPorts.length > 0 && {
+          tcp: { ports: tcpPorts, hasAffinity: advertisement.sessionAffinity === "ClientIP" },
+        }),
         containerPorts: Object.fromEntries(listeners.map((listener) => [listener.name, listener.port])),
         ...(access === undefined ? {} : { access }),
       },

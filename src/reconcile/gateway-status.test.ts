@@ -78,6 +78,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       gateways: [served],
       httpRoutes: situation.routes ?? new Map(),
       grpcRoutes: new Map(),
+      tcpRoutes: new Map(),
 
       referenceGrants: new Map(),
       wanBackends: new Map(),
@@ -93,6 +94,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
         gateways: new Map([["n/g", situation.verdict ?? verdict]]),
         httpRoutes: new Map([["n/r", [routeVerdict]]]),
         grpcRoutes: new Map(),
+        tcpRoutes: new Map(),
         tlsRoutes: new Map(),
         listenerSets: new Map(),
         backendTlsPolicies: new Map(),

@@ -98,6 +98,14 @@ export function gatewayStatuses({
     const { object, status } = routeStatus("HTTPRoute", key, { parents, generation });
     statuses.set(object, status);
   }
+  for (const [key, parents] of verdicts.tcpRoutes) {
+    const standing = world.home.TCPRoute.get(key);
+    const wanted = desired.tcpRoutes.get(key);
+    if (standing === undefined || wanted === undefined || isOurs(standing) !== isOurs(wanted)) continue;
+    const { generation } = standing.metadata;
+    const { object, status } = routeStatus("TCPRoute", key, { parents, generation });
+    statuses.set(object, status);
+  }
   for (const [key, ancestors] of verdicts.backendTlsPolicies) {
     const generation = world.home.BackendTLSPolicy.get(key)?.metadata.generation;
     const said = ancestors.map(({ ancestorRef, conditions }) => ({

@@ -15,7 +15,7 @@ import { home } from "./gateway-directory.ts";
 import type { Import } from "./import-side.ts";
 import { clusterName, membersOf, mergeExports, type Member, type Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
-import { carriedHttpPorts } from "./port-limits.ts";
+import { carriedPorts } from "./port-limits.ts";
 import { grantName } from "./reference-grants.ts";
 import { pathOf } from "./shadow-services.ts";
 import { policyByName, type PolicyChoice, type PolicySet } from "./wan-policies.ts";
@@ -166,6 +166,7 @@ export class ImportGatherer {
     return this.#imports.get(key, dependencies, () => {
       const merged = withoutBackends(parts.merged, drained);
       const choice = choiceOf(merged, { policies, homeExport, world });
+      const { http, tcp } = carriedPorts(merged.ports, world.settings.dataPlane.name === "envoy");
       return {
         key,
         service: merged.service,
@@ -174,7 +175,8 @@ export class ImportGatherer {
         choice,
         dummies,
         path: pathOf(merged, { hasRules: hasRules(rules), choice, policies }),
-        httpPorts: carriedHttpPorts(merged.ports),
+        httpPorts: http,
+        tcpPorts: tcp,
         grantKey: `${dummyNamespace}/${grantName(merged.service)}`,
         shadowKey: `${merged.service.namespace}/${shadowName(merged.service.name)}`,
       };

@@ -40,6 +40,8 @@ export interface Import {
   readonly path: Path;
   /** Ports that are carried as HTTP. */
   readonly httpPorts: readonly AdvertisedPort[];
+  /** Ports that are carried as TCP. */
+  readonly tcpPorts: readonly AdvertisedPort[];
   /** `namespace/name` of the shadow Service and of the egress Gateway. */
   readonly shadowKey: string;
   /** `namespace/name` of the ReferenceGrant that notes its container ports. */
@@ -65,6 +67,8 @@ export interface ImportSurroundings {
   /** Of Gateways; undefined: none may be written. */
   readonly gatewayClassName: string | undefined;
   readonly egress: EgressPlace;
+  /** Whether the cluster has TCPRoutes. */
+  readonly hasTcpRoutes: boolean;
   readonly stale: StaleGateways;
   /** Set where the routes have to say which cluster gets how much. */
   readonly findTargets: FindTargets | undefined;
@@ -78,6 +82,7 @@ export interface ImportSide {
   readonly objects: readonly DesiredObject[];
   readonly gateway?: ServedGateway;
   readonly routes: readonly ObjectTypes["HTTPRoute"][];
+  readonly tcpRoutes?: readonly ObjectTypes["TCPRoute"][];
   /** Rules of the L7 ServiceImport that are not applied. */
   readonly refusals: readonly Problem[];
   /** References that lead nowhere. */
@@ -137,7 +142,9 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
     ),
     ...proxySlices(
       { namespace: service.namespace, name: shadowName(service.name), cause: service, owner },
-      imported.httpPorts.map((port) => targetsOf(port, direct ? policy : undefined, { imported, around })),
+      [...imported.httpPorts, ...imported.tcpPorts].map((port) =>
+        targetsOf(port, direct ? policy : undefined, { imported, around }),
+      ),
       around.legacyEndpoints,
     ),
   );
@@ -152,7 +159,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
     : {};
   const { gatewayClassName } = around;
   if (
-    imported.httpPorts.length === 0 ||
+    imported.httpPorts.length + imported.tcpPorts.length === 0 ||
     around.egress.containerPorts.size === 0 ||
     gatewayClassName === undefined
   ) {
@@ -162,6 +169,7 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
     service,
     gatewayClassName,
     ports: imported.httpPorts,
+    tcpPorts: imported.tcpPorts,
     containerPorts: around.egress.containerPorts,
     rules: imported.rules,
     choice: imported.choice,
@@ -175,9 +183,11 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
   objects.push(
     desired("Gateway", egress.gateway.gateway),
     ...egress.routes.map((route) => desired("HTTPRoute", route)),
+    // Without the kind the gateway follows them all the same.
+    ...(around.hasTcpRoutes ? egress.tcpRoutes.map((route) => desired("TCPRoute", route)) : []),
   );
-  const { gateway, routes, refusals, unresolved, lapses, dummies } = egress;
-  return { objects, gateway, routes, refusals, unresolved, lapses, dummies, probes, ...ipChanged };
+  const { gateway, routes, tcpRoutes, refusals, unresolved, lapses, dummies } = egress;
+  return { objects, gateway, routes, tcpRoutes, refusals, unresolved, lapses, dummies, probes, ...ipChanged };
 }
 
 /**

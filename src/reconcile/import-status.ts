@@ -28,6 +28,7 @@ export interface McsSurroundings {
   readonly carried: Finding | undefined;
   /** Whether mc-wan's own Envoys carry it. */
   readonly isOurs: boolean;
+  readonly tcp: TcpSupport;
   readonly generation: number | undefined;
 }
 
@@ -39,7 +40,7 @@ export function mcsConditions(imported: Import, around: McsSurroundings): Condit
   return [
     condition(types.Ready, mcsReady(imported, around), generation),
     condition(types.Classified, classified(merged.type === "Headless", choice), generation),
-    condition(types.PortsSupported, portsSupported(merged, takenProblems(imported)), generation),
+    condition(types.PortsSupported, portsSupported(merged, takenProblems(imported), around.tcp), generation),
     ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
     ...affinityConditions({ ...merged.oldest, type: merged.type }, { isOurs: around.isOurs, generation }),
     ...(unusable.length === 0 ? [] : [condition(types.PeersUsable, unless(unusable, usable), generation)]),
@@ -80,9 +81,27 @@ function takenProblems({ merged, dummies: { taken } }: Import): Problem[] {
   return [{ reason: reasons.NotOurs, message }];
 }
 
+/** What becomes of TCP ports in this cluster. */
+export interface TcpSupport {
+  /** Whether the data plane carries them. */
+  readonly isCarried: boolean;
+  /** Whether the cluster has the kind TCPRoute. */
+  readonly hasRoutes: boolean;
+}
+
+/** What a World says of TCP. */
+export const tcpSupport = ({ settings, absentKinds }: World): TcpSupport => ({
+  isCarried: settings.dataPlane.name === "envoy",
+  hasRoutes: !absentKinds.has("TCPRoute"),
+});
+
 /** Whether every port of an export or import can be carried; `more`: what else stands in the way. */
-export function portsSupported(service: Pick<Merged, "type" | "ports">, more: readonly Problem[]): Finding {
-  const problems: Problem[] = uncarriedProblems(service.ports);
+export function portsSupported(
+  service: Pick<Merged, "type" | "ports">,
+  more: readonly Problem[],
+  { isCarried, hasRoutes }: TcpSupport,
+): Finding {
+  const problems: Problem[] = uncarriedProblems(service.ports, isCarried);
   for (const port of service.ports) {
     const carriage = carriageOf(port);
     const words = `Port ${port.port}/${port.protocol}${port.name === undefined ? "" : ` ("${port.name}")`}`;
@@ -91,17 +110,20 @@ export function portsSupported(service: Pick<Merged, "type" | "ports">, more: re
         reason: reasons.UnsupportedProtocol,
         message: `${words} can't be carried: only HTTP, gRPC and TCP cross the WAN. Use it inside its own cluster.`,
       });
-    if (carriage === "TCP") {
+    if (carriage === "TCP" && !isCarried) {
       problems.push({
         reason: reasons.UnsupportedProtocol,
-        message: `${words} is TCP, which this version does not carry yet: connections to it are refused. If it speaks HTTP, say so with appProtocol: http.`,
+        message: `${words} is TCP, which the data plane gateway-api does not carry: connections to it are refused. If it speaks HTTP, say so with appProtocol: http.`,
       });
     }
   }
   return unless([...more, ...(service.type === "Headless" ? [] : problems)], {
     status: "True",
     reason: reasons.Supported,
-    message: "Every port can be carried.",
+    message:
+      hasRoutes || !service.ports.some((port) => carriageOf(port) === "TCP")
+        ? "Every port can be carried."
+        : "Every port can be carried. This cluster has no TCPRoutes, so that none shows where connections to TCP ports go: install those of Gateway API's standard channel to see it.",
   });
 }
 
@@ -157,15 +179,7 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
           },
         ]
       : []),
-    ...(spec?.tcp !== undefined
-      ? [
-          {
-            reason: reasons.UnsupportedProtocol,
-            message:
-              "spec.tcp is not followed by this version: TCP ports are closed. Delete it; if the port speaks HTTP, say so with appProtocol: http on the Service in the exporting clusters.",
-          },
-        ]
-      : []),
+    ...(spec?.tcp === undefined ? [] : tcpProblems(imported, tcpSupport(world))),
   ];
   const lapses = side.lapses ?? [];
   const accepted = {
@@ -227,6 +241,19 @@ function failoverConditions({ rules }: Import, { other, world, generation }: Rul
 /** Whether no policy that a request may be sent over is Plain. */
 function isSecured({ policies, other }: RulesSurroundings): boolean {
   return other === undefined && [...policies.accepted.keys()].every((name) => !isPlain(name, policies));
+}
+
+/** Why `spec.tcp` is not followed. */
+function tcpProblems({ tcpPorts }: Import, { isCarried }: TcpSupport): Problem[] {
+  if (!isCarried) {
+    const message =
+      "spec.tcp is not followed: the data plane gateway-api carries no TCP, and TCP ports are closed. Delete it; if the port speaks HTTP, say so with appProtocol: http on the Service in the exporting clusters.";
+    return [{ reason: reasons.UnsupportedProtocol, message }];
+  }
+  if (tcpPorts.length > 0) return [];
+  const message =
+    "The service has no TCP port for spec.tcp. If one of its ports speaks TCP, say so with appProtocol: tcp on the Service in the exporting clusters; else delete spec.tcp.";
+  return [{ reason: reasons.NoMatchingPort, message }];
 }
 
 /** As the import's Gateway says. */

@@ -5,7 +5,7 @@
 import type { DesiredObject, ProbeTarget, WanBackend } from "../model/desired.ts";
 import type { TrustedAuthority } from "../model/identity.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
-import type { ObjectTypes, RouteKind } from "../model/kinds.ts";
+import type { ObjectTypes } from "../model/kinds.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { dummyNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
@@ -22,12 +22,12 @@ import { dummyTlsPolicies } from "./mutual-tls.ts";
 import { gatewayDirectory, home, type GatewayDirectory } from "./gateway-directory.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { importSide, type Import, type ImportSide } from "./import-side.ts";
+import { namedDummies } from "./named-dummies.ts";
 import { overlaps, ownRanges, type OwnRanges } from "./own-ranges.ts";
 import { placementOf, plainPlacement } from "./placement.ts";
 import { proxySlices } from "./proxy-slices.ts";
 import { localServices, nothingReferable, referableOf } from "./referable.ts";
 import { referenceGrants } from "./reference-grants.ts";
-import { isOurs } from "./owners.ts";
 import { clusterIPsOf } from "./shadow-services.ts";
 import { probesOf, staleGateways } from "./stale-gateways.ts";
 import { wanBackends } from "./wan-backends.ts";
@@ -84,6 +84,7 @@ export class Materialiser {
         [imported, this.#dummySide(imported, pass, { directory, note, homeId: world.homeId })] as const,
     );
     const { policies, owner } = pass;
+    const hasTcpRoutes = !world.absentKinds.has("TCPRoute");
     const { other } = pass.dataPlane;
     const spread =
       other && this.#spread.pass({ world, other, imports: dummySides, policies, directory, owner });
@@ -115,6 +116,7 @@ export class Materialiser {
         world.settings.legacyEndpoints,
         gatewayClassName,
         egress.mayListen,
+        hasTcpRoutes,
         JSON.stringify([...egress.containerPorts]),
         JSON.stringify([...egress.listening]),
         JSON.stringify([...stale]),
@@ -138,6 +140,7 @@ export class Materialiser {
           isTaken: () => holder !== undefined,
           gatewayClassName,
           egress,
+          hasTcpRoutes,
           stale,
           findTargets,
         }),
@@ -305,18 +308,4 @@ function serviceAddresses(world: World): Map<string, string> {
   for (const [key, service] of world.home.Service)
     for (const ip of clusterIPsOf(service)) addresses.set(ip, key);
   return addresses;
-}
-
-/** Names of dummies that some route names, a user's or ours. */
-function namedDummies(world: World, sides: ReadonlyMap<string, ImportSide>): ReadonlySet<string> {
-  const named = new Set<string>();
-  const look = (route: ObjectTypes[RouteKind]): void => {
-    for (const { backendRefs = [] } of route.spec.rules ?? []) {
-      for (const { name, namespace } of backendRefs) if (namespace === dummyNamespace) named.add(name);
-    }
-  };
-  for (const { routes } of sides.values()) routes.forEach(look);
-  for (const route of world.home.HTTPRoute.values()) if (!isOurs(route)) look(route);
-  for (const route of world.home.GRPCRoute.values()) look(route);
-  return named;
 }

@@ -14,7 +14,7 @@ import { home, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
 import type { OwnRanges } from "./own-ranges.ts";
 import { metadataOf, typeOf } from "./owners.ts";
-import { carriedHttpPorts } from "./port-limits.ts";
+import { carriedPorts } from "./port-limits.ts";
 
 /** What the slices of one service are made of. */
 export interface McsSliceInput {
@@ -43,7 +43,8 @@ export function mcsSlices(input: McsSliceInput): DesiredObject[] {
 
 function gatewaySlices(input: McsSliceInput, member: Member, cluster: ClusterId): DesiredObject[] {
   const { policy, directory, merged } = input;
-  const ports = carriedHttpPorts(merged.ports);
+  // Gateways take TCP from other gateways only: clients can't say which service they mean.
+  const ports = carriedPorts(merged.ports, false).http;
   if (policy === undefined || ports.length === 0) return [];
   const ready = readyCount(member) > 0;
   const gateways = directory.find(member.cluster, member.spec.pool, policy);

@@ -2,7 +2,7 @@
 import { reasons } from "../api/conditions.ts";
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
 import type { Problem } from "../model/problem.ts";
-import { carriageOf } from "./protocols.ts";
+import { carriageOf, type Carriage } from "./protocols.ts";
 
 /** Schema of the ServiceAdvertisement. */
 const maxAdvertised = 128;
@@ -13,9 +13,24 @@ export const maxRules = 16;
 /** More than this are counted, not named. */
 const maxNamed = 20;
 
-/** HTTP ports of a service that can be carried, in the order of `ports`. */
-export const carriedHttpPorts = (ports: readonly AdvertisedPort[]): AdvertisedPort[] =>
-  ports.filter((port) => carriageOf(port) === "HTTP").slice(0, maxListeners);
+/** Ports of a service that can be carried, by how, in the order of `ports`. */
+export interface CarriedPorts {
+  readonly http: readonly AdvertisedPort[];
+  readonly tcp: readonly AdvertisedPort[];
+}
+
+/** The ports that a data plane carries, which may not carry TCP. */
+export function carriedPorts(ports: readonly AdvertisedPort[], carriesTcp: boolean): CarriedPorts {
+  const carried = ports.filter((port) => isCarried(port, carriesTcp)).slice(0, maxListeners);
+  const by = (carriage: Carriage): AdvertisedPort[] =>
+    carried.filter((port) => carriageOf(port) === carriage);
+  return { http: by("HTTP"), tcp: by("TCP") };
+}
+
+function isCarried(port: AdvertisedPort, carriesTcp: boolean): boolean {
+  const carriage = carriageOf(port);
+  return carriage === "HTTP" || (carriage === "TCP" && carriesTcp);
+}
 
 /** The ports that peers are told, out of all. */
 export const advertisable = (ports: readonly AdvertisedPort[]): AdvertisedPort[] =>
@@ -26,10 +41,11 @@ export function unadvertisedProblems(ports: readonly AdvertisedPort[]): Problem[
   return beyond(ports, { limit: maxAdvertised, what: "ports can be exported" });
 }
 
-/** A problem if there are HTTP ports that can't be carried for their number. */
-export function uncarriedProblems(ports: readonly AdvertisedPort[]): Problem[] {
-  const http = ports.filter((port) => carriageOf(port) === "HTTP");
-  return beyond(http, { limit: maxListeners, what: "HTTP ports can be carried" });
+/** A problem if there are ports that can't be carried for their number. */
+export function uncarriedProblems(ports: readonly AdvertisedPort[], carriesTcp: boolean): Problem[] {
+  const what = carriesTcp ? "HTTP and TCP ports can be carried" : "HTTP ports can be carried";
+  const carried = ports.filter((port) => isCarried(port, carriesTcp));
+  return beyond(carried, { limit: maxListeners, what });
 }
 
 function beyond(

@@ -67,11 +67,17 @@ export function createReconcile(): (world: World) => Desired {
       identity,
     });
     const { gatewayClassName, ingressAddresses } = dataPlane;
+    const carriesTcp = dataPlane.other === undefined;
     const contributions: Contribution[] = [];
     for (const [key, homeExport] of exports) {
       contributions.push(
         ingressMemo.get(key, [homeExport, policies, gatewayClassName, ingressAddresses, owner], () =>
-          ingressSide(homeExport, policies, { gatewayClassName, addresses: ingressAddresses, owner }),
+          ingressSide(homeExport, policies, {
+            gatewayClassName,
+            addresses: ingressAddresses,
+            carriesTcp,
+            owner,
+          }),
         ),
       );
     }
@@ -122,6 +128,7 @@ export function createReconcile(): (world: World) => Desired {
       gateways: dataPlane.other === undefined ? assembled.gateways : [],
       httpRoutes: assembled.httpRoutes,
       grpcRoutes: assembled.grpcRoutes,
+      tcpRoutes: assembled.tcpRoutes,
       referenceGrants: assembled.referenceGrants,
       wanBackends: assembled.wanBackends,
       probes: materialised.probes,

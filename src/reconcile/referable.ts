@@ -17,12 +17,12 @@ const emptyReferable = new WeakMap<PolicySet, ReferableServices>();
 
 /** All imports of a namespace. */
 export function referableOf(imports: readonly Import[], policies: PolicySet): ReferableServices {
-  const services: ImportedService[] = imports.map(({ service, dummies, choice, httpPorts }) => ({
+  const services: ImportedService[] = imports.map(({ service, dummies, choice, httpPorts, tcpPorts }) => ({
     service,
     dummies: dummies.names,
     taken: dummies.taken,
     choice,
-    httpPorts: httpPorts.map(({ port }) => port),
+    ports: { HTTP: httpPorts.map(({ port }) => port), TCP: tcpPorts.map(({ port }) => port) },
   }));
   return {
     policies,
@@ -45,5 +45,6 @@ export function localServices({ rules, service }: Import, world: World): unknown
       requestMirror === undefined ? [] : [requestMirror.backendRef],
     ),
   ]);
+  refs.push(...(rules?.spec.tcp?.backendRefs ?? []));
   return refs.map(({ name }) => world.home.Service.get(`${service.namespace}/${name}`));
 }

@@ -41,7 +41,7 @@ export function referenceGrants(
         ...(start === 0 && around.annotations !== undefined && { annotations: around.annotations }),
       }),
       spec: {
-        from: routeKinds.map((kind) => ({
+        from: [...routeKinds, "TCPRoute"].map((kind) => ({
           group: "gateway.networking.k8s.io",
           kind,
           namespace: service.namespace,

@@ -40,6 +40,7 @@ function told(
   const status = rulesStatuses(desired, {
     gateways: new Map(),
     grpcRoutes: new Map(),
+    tcpRoutes: new Map(),
     tlsRoutes: new Map(),
     listenerSets: new Map(),
     backendTlsPolicies: new Map(),
@@ -68,6 +69,7 @@ describe("what translation says of the routes of an L7 ServiceImport", () => {
     const after = rulesStatuses(desired, {
       gateways: new Map(),
       grpcRoutes: new Map(),
+      tcpRoutes: new Map(),
       tlsRoutes: new Map(),
       listenerSets: new Map(),
       backendTlsPolicies: new Map(),

@@ -19,14 +19,20 @@ import { compare, sortedEntries } from "../model/order.ts";
 import { messageOf, type Problem } from "../model/problem.ts";
 import { accessStatuses } from "./access.ts";
 import { condition, unless, type Finding } from "./conditions.ts";
-import type { HomeExport } from "./exports.ts";
+import { closedTcpProblems, type HomeExport } from "./exports.ts";
 import type { Gathered } from "./gather-imports.ts";
 import { home } from "./gateway-directory.ts";
 import type { GatewayDirectory } from "./gateway-directory.ts";
 import type { Import, ImportSide } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
 import { isOurs } from "./owners.ts";
-import { mcsConditions, portsSupported, rulesConditions } from "./import-status.ts";
+import {
+  mcsConditions,
+  portsSupported,
+  rulesConditions,
+  tcpSupport,
+  type TcpSupport,
+} from "./import-status.ts";
 import { leftImports, staleExporters } from "./peer-states.ts";
 import { policyConditions } from "./policy-status.ts";
 import { poolStatus, type PoolStatusInput } from "./pool-status.ts";
@@ -76,6 +82,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       taken.get(key)?.join(),
       world.homeId,
       isAdvertised,
+      ...wordsOfTcp(tcpSupport(world)),
       ...wordsOf(carried),
     ];
     const status = memo.get(`ServiceExport ${key}`, dependencies, () => {
@@ -87,6 +94,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         homeId: world.homeId,
         isOurs: input.other === undefined,
         carried,
+        tcp: tcpSupport(world),
       });
       return { kind: "ServiceExport", key, form: "Conditions", conditions };
     });
@@ -116,6 +124,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       side,
       clusterIPsOf(shadow).join(),
       messageOf(unusable),
+      ...wordsOfTcp(tcpSupport(world)),
       ...wordsOf(carried),
     ];
     const status = memo.get(`McsServiceImport ${key}`, dependencies, () => ({
@@ -129,6 +138,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
         unusable,
         carried,
         isOurs: input.other === undefined,
+        tcp: tcpSupport(world),
         generation: mcs.metadata.generation,
       }),
       fields: {
@@ -182,6 +192,7 @@ const wordsOf = (finding: Finding | undefined): unknown[] => [
   finding?.reason,
   finding?.message,
 ];
+const wordsOfTcp = ({ isCarried, hasRoutes }: TcpSupport): unknown[] => [isCarried, hasRoutes];
 const isMcsSlice = ({ kind, object }: DesiredObject): boolean =>
   kind === "EndpointSlice" && object.metadata.labels?.[labels.mcsServiceName] !== undefined;
 
@@ -195,6 +206,7 @@ interface ExportSurroundings {
   readonly carried: Finding | undefined;
   /** Whether mc-wan's own Envoys do. */
   readonly isOurs: boolean;
+  readonly tcp: TcpSupport;
 }
 
 function exportConditions(homeExport: HomeExport, around: ExportSurroundings): Condition[] {
@@ -223,7 +235,15 @@ function exportConditions(homeExport: HomeExport, around: ExportSurroundings): C
     condition(types.Ready, exportReady(homeExport, around), generation),
     condition(types.Conflict, conflict(around.merged?.conflicts ?? []), generation),
     condition(types.Classified, classified(advertisement.type === "Headless", choice), generation),
-    condition(types.PortsSupported, portsSupported(advertisement, homeExport.unadvertised), generation),
+    condition(
+      types.PortsSupported,
+      portsSupported(
+        advertisement,
+        [...homeExport.unadvertised, ...closedTcpProblems(homeExport)],
+        around.tcp,
+      ),
+      generation,
+    ),
     ...(around.carried === undefined ? [] : [condition(types.Carried, around.carried, generation)]),
     ...affinityConditions(advertisement, { isOurs: around.isOurs, generation }),
   ];

@@ -43,6 +43,7 @@ export function wanBackends(
       service,
       policy,
       remote: localities(byGateway, policy, { merged, placement, directory }),
+      ...tcpPorts(merged.ports),
       ...(differs ? { differsByPort: true } : {}),
       ...(isPlain(policy, policies) ? {} : { exporters }),
       ...(exportedHere && hasHomePods ? { home: service } : {}),
@@ -69,7 +70,7 @@ function localities(
       const cluster = member.cluster === home ? placement.homeName : member.cluster;
       const weight = readyCount(member);
       const endpoints = directory.find(member.cluster, member.spec.pool, policy);
-      const ports = portsTaken(member, merged);
+      const ports = { ...portsTaken(member, merged), ...tcpPortsTaken(member, merged) };
       const tier = (placement.tierOf(member.cluster) ?? first) - first;
       const place = tier === 0 ? {} : { tier };
       return weight > 0 && endpoints.length > 0 ? [{ cluster, ...place, weight, ...ports, endpoints }] : [];
@@ -86,6 +87,18 @@ function portsTaken({ spec }: Member, { ports }: Merged): Pick<WanLocality, "por
   const wanted = ports.filter(isHttp);
   const taken = wanted.filter(({ port }) => own.has(port)).map(({ port }) => port);
   return taken.length === wanted.length ? {} : { ports: taken };
+}
+
+/** TCP ports, in the order of their numbers, if there are any. */
+function tcpPorts(ports: readonly AdvertisedPort[]): Pick<WanBackend, "tcpPorts"> {
+  const found = ports.filter((port) => carriageOf(port) === "TCP").map(({ port }) => port);
+  return found.length === 0 ? {} : { tcpPorts: found };
+}
+
+/** TCP ports of the import to which a cluster takes connections: told by number always. */
+function tcpPortsTaken({ spec }: Member, { ports }: Merged): Pick<WanLocality, "tcpPorts"> {
+  const own = new Set(tcpPorts(spec.ports).tcpPorts);
+  return tcpPorts(ports.filter(({ port }) => own.has(port)));
 }
 
 const isHttp = (port: AdvertisedPort): boolean => carriageOf(port) === "HTTP";

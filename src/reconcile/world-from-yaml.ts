@@ -34,6 +34,8 @@ export interface WorldFile {
     readonly objects?: readonly KubeObject[];
     readonly refused?: Peer["refused"];
   }[];
+  /** Kinds that the home cluster does not have. */
+  readonly absentKinds?: readonly HomeKind[];
   /** Keys of Secrets whose certificates have ended. */
   readonly expired?: readonly string[];
   /** Ports by Pod name. */
@@ -129,6 +131,7 @@ export function worldFrom(file: WorldFile): World {
         }),
       )
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    absentKinds: new Set(file.absentKinds),
     expired: new Set(file.expired),
     listening: new Map(Object.entries(file.listening ?? {}).map(([pod, ports]) => [pod, new Set(ports)])),
     sending: new Map(Object.entries(file.sending ?? {})),

@@ -7,6 +7,7 @@ import { reasons } from "../api/conditions.ts";
 import type { ServedGateway } from "../model/desired.ts";
 import type { AnyRouteKind, ObjectTypes } from "../model/kinds.ts";
 import { allowsNamespace } from "../model/label-selector.ts";
+import { labels } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { AnyRoute, ParentRef } from "./gateway-api.ts";
 import { anyHost, intersections, normalizeHost } from "./hosts.ts";
@@ -75,6 +76,10 @@ const noReadyListeners: Problem = {
   message: "Every listener that the route could attach to is refused: see the Gateway's status.",
 };
 
+/** Among TCPRoutes that we are given only those that mc-wan made itself have its label. */
+const isOurs = ({ metadata }: AnyRoute): boolean =>
+  metadata.labels?.[labels.managedBy] === labels.managedByValue;
+
 interface Parent {
   readonly target: AttachTarget;
   readonly parent: ParentKey;
@@ -103,7 +108,10 @@ function attachParent(
   }
   const routeNamespace = route.metadata.namespace ?? "";
   const routeLabels = namespace?.metadata.labels ?? {};
+  const isForeign = kind === "TCPRoute" && served.pooled !== undefined && !isOurs(route);
   const open = named.filter(({ listener, namespace: home, supportedKinds }) => {
+    // A connection says no name: who had the port would have the service's clients.
+    if (isForeign) return false;
     const { from = "Same", selector } = listener.allowedRoutes?.namespaces ?? {};
     const asking = { isSame: routeNamespace === home, labels: routeLabels };
     return supportedKinds.some((one) => one.kind === kind) && allowsNamespace({ from, selector }, asking);
@@ -116,7 +124,7 @@ function attachParent(
       message: `The Gateway's listeners take no ${kind}s of namespace ${routeNamespace}. Allow them in allowedRoutes of a listener, or attach the route elsewhere.`,
     };
   }
-  const written = (route.spec.hostnames ?? []).map(normalizeHost);
+  const written = ("hostnames" in route.spec ? (route.spec.hostnames ?? []) : []).map(normalizeHost);
   const asked = written.length === 0 ? [anyHost] : written;
   // At a shared gateway nobody can answer for another service's name.
   const own =

@@ -3,6 +3,7 @@
  *
  *     mc-wan/<dummy>    → wan/<dummy>, or wan/<dummy>/<port>: home's pods first;
  *                         where peers differ in their ports wan/<dummy>/exporting/<port>: those that have the port;
+ *                         of a TCPRoute wan/<dummy>/tcp/<port>;
  *                         where gateways speak mutual TLS wan-tls/… for wan/…
  *     <namespace>/<svc> → service/<namespace>/<svc>/<port>
  *
@@ -12,13 +13,14 @@
 import { reasons } from "../api/conditions.ts";
 import { speaksHttp2 } from "../model/app-protocol.ts";
 import type { Desired, ServiceRef, WanBackend } from "../model/desired.ts";
-import type { AnyRouteKind, ObjectTypes } from "../model/kinds.ts";
+import type { AnyRouteKind, ObjectTypes, StreamRouteKind } from "../model/kinds.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
-import { clusterHostname, dummyNamespace } from "../model/names.ts";
+import { annotations, clusterHostname, dummyNamespace } from "../model/names.ts";
 import type { Problem } from "../model/problem.ts";
 import type { BackendPolicies, BackendTls } from "./backend-tls.ts";
 import { serverNameOf } from "../model/server-names.ts";
 import type { ClusterId, World } from "../model/world.ts";
+import type { StreamTarget } from "./stream-preface.ts";
 import { ReferenceGrants } from "./reference-grants.ts";
 
 /** A Service of the home cluster. */
@@ -52,6 +54,8 @@ export interface WanClusterSpec {
   readonly host: string;
   /** Only peers that export this port of the service; undefined: all. */
   readonly port?: number;
+  /** Connections to a TCP port, with a word before them that says so. */
+  readonly stream?: StreamTarget;
   /** A client stays with one cluster and gateway, by its address. */
   readonly hasAffinity: boolean;
   /** Set where gateways speak mutual TLS. */
@@ -86,7 +90,7 @@ export interface BackendQuery {
   readonly fromKind: AnyRouteKind;
   /** The rule says when to try again. */
   readonly hasRetry: boolean;
-  /** Of a TLSRoute: TLS is the client's and the backend's own, and passes through. */
+  /** Of a TCPRoute or TLSRoute: TLS, if any, is the client's and the backend's own, and passes through. */
   readonly isPassed?: true;
   readonly fromNamespace: string;
   readonly group: string;
@@ -135,7 +139,7 @@ export function createBackends(): StartBackends {
       { role, hasRetry, ...query }: { role: "service" | "home" } & Protocol,
     ): ServiceClusterSpec | ToldProblem => {
       const protocol = protocolSuffix(port, query);
-      const isHttp2 = query.fromKind === "TLSRoute" ? false : speaksHttp2(port) || protocol !== "";
+      const isHttp2 = !isStream(query.fromKind) && (speaksHttp2(port) || protocol !== "");
       const leavesRetriesToRules = role === "service" && hasRetry;
       const suffix = `${protocol}${leavesRetriesToRules ? "/rule-retries" : ""}`;
       const name = `${role}/${service.namespace}/${service.name}/${port.port}${suffix}`;
@@ -190,6 +194,35 @@ export function createBackends(): StartBackends {
       };
     };
 
+    /** A TCP port of the service behind a dummy: the one that is asked for, else its only one. */
+    const resolveStream = (
+      name: string,
+      backend: WanBackend,
+      asked: string | undefined,
+    ): ClusterSpec | Problem => {
+      const { service, home, tcpPorts = [], hasAffinity = false, exporters } = backend;
+      const [only] = tcpPorts.length === 1 ? tcpPorts : [];
+      const port = asked === undefined ? only : tcpPorts.find((one) => String(one) === asked);
+      if (port === undefined) return closed(reasons.BackendNotFound, streamPortMissing(name, backend, asked));
+      const remote: WanClusterSpec = {
+        form: "Wan",
+        name: `${exporters === undefined ? "wan" : "wan-tls"}/${name}/tcp/${port}`,
+        dummy: name,
+        ...(exporters && { mutualTls: { serverName: serverNameOf(service), exporters } }),
+        host: clusterHostname(service),
+        stream: { service, port },
+        hasAffinity,
+      };
+      const ports = (home && services.get(`${home.namespace}/${home.name}`)?.spec?.ports) ?? [];
+      const own = ports.find((one) => one.port === port && (one.protocol ?? "TCP") === "TCP");
+      if (home === undefined || own === undefined) return remote;
+      const query = { fromKind: "TCPRoute", isPassed: true, hasRetry: false } as const;
+      const ownPods = serviceSpec(home, own, { role: "home", ...query });
+      if ("reason" in ownPods) return ownPods;
+      const ofHome = { ...ownPods, importedAs: name };
+      return { form: "HomeFirst", name: `${remote.name}/home-first`, home: ofHome, remote };
+    };
+
     const resolveService = (query: BackendQuery): ClusterSpec | Problem => {
       const { namespace, name, port } = query;
       const service = services.get(`${namespace}/${name}`);
@@ -235,9 +268,11 @@ export function createBackends(): StartBackends {
       if (namespace !== dummyNamespace) return resolveService(query);
       const backend = wanBackends.get(name);
       if (backend !== undefined && query.fromKind === "TLSRoute") {
-        const message = `Only HTTP is carried over the WAN: a TLSRoute can't name ${namespace}/${name}.`;
+        const message = `A TLSRoute can't name ${namespace}/${name}: only a TCPRoute leads connections over the WAN.`;
         return closed(reasons.UnsupportedProtocol, message);
       }
+      if (backend !== undefined && query.fromKind === "TCPRoute")
+        return resolveStream(name, backend, query.wanPort);
       if (backend !== undefined) return resolveDummy(name, backend, query);
       return closed(
         reasons.BackendNotFound,
@@ -302,6 +337,24 @@ function isSameAnswer(a: ClusterSpec | Problem, b: ClusterSpec | Problem): boole
 /** Whether a client stays with one of the endpoints. Home's Pods before others are shared by all requests alike. */
 export const hasAffinity = (spec: ClusterSpec): boolean => spec.form !== "HomeFirst" && spec.hasAffinity;
 
+/** Whether a route of a kind leads connections as they are. */
+const isStream = (kind: AnyRouteKind): kind is StreamRouteKind => kind === "TCPRoute" || kind === "TLSRoute";
+
+function streamPortMissing(
+  name: string,
+  { service, tcpPorts = [] }: WanBackend,
+  asked: string | undefined,
+): string {
+  const what = `Service ${dummyNamespace}/${name}`;
+  const { namespace, name: serviceName } = service;
+  if (tcpPorts.length === 0)
+    return `${what} stands for ${namespace}/${serviceName}, which has no TCP port. Name it in an HTTPRoute, or correct the appProtocol of the Service in the exporting clusters.`;
+  const has = tcpPorts.join(", ");
+  return asked === undefined
+    ? `${what} stands for ${namespace}/${serviceName}, which has several TCP ports (${has}). Say which one by the annotation ${annotations.servicePorts}.`
+    : `${what} stands for ${namespace}/${serviceName}, which has no TCP port ${JSON.stringify(asked.slice(0, 16))}. Say one of these by the annotation ${annotations.servicePorts}: ${has}.`;
+}
+
 /** A reference that leads nowhere. */
 function closed(reason: string, message: string): Problem {
   return { reason, message };
@@ -317,6 +370,6 @@ const protocolOf = ({ fromKind, isPassed, hasRetry }: BackendQuery): Protocol =>
 
 /** Ends the name of a cluster that speaks HTTP/2 only because a GRPCRoute asks for it, or no HTTP at all. */
 function protocolSuffix(port: ServicePort, { fromKind, isPassed }: Omit<Protocol, "hasRetry">): string {
-  if (fromKind === "TLSRoute") return isPassed ? "/passed" : "/stream";
+  if (isStream(fromKind)) return isPassed ? "/passed" : "/stream";
   return fromKind === "GRPCRoute" && !speaksHttp2(port) ? "/grpc" : "";
 }

@@ -106,6 +106,7 @@ export function buildCase(file: CaseFile): Case {
       homeId: "home",
       home,
       peers: [],
+      absentKinds: new Set(),
       expired: new Set(file.expired),
       listening: new Map(),
       sending: new Map(),
@@ -131,6 +132,7 @@ export function buildCase(file: CaseFile): Case {
       gateways,
       httpRoutes: home.HTTPRoute,
       grpcRoutes: home.GRPCRoute,
+      tcpRoutes: home.TCPRoute,
       referenceGrants: home.ReferenceGrant,
       wanBackends: new Map(Object.entries(file.wanBackends ?? {})),
       probes: [],
@@ -182,6 +184,7 @@ export function printTranslation({ config, verdicts }: Translation): string {
       ...(verdicts.backendTlsPolicies.size > 0 && {
         backendTlsPolicies: mapValues(verdicts.backendTlsPolicies, same),
       }),
+      ...(verdicts.tcpRoutes.size === 0 ? {} : { tcpRoutes: mapValues(verdicts.tcpRoutes, same) }),
       ...(verdicts.tlsRoutes.size === 0 ? {} : { tlsRoutes: mapValues(verdicts.tlsRoutes, same) }),
       ...(verdicts.grpcRoutes.size === 0 ? {} : { grpcRoutes: mapValues(verdicts.grpcRoutes, same) }),
     },

@@ -20,7 +20,8 @@ import type { RetryPolicy } from "../envoy/envoy/config/route/v3/route_component
 import { OutlierDetectionSchema } from "../envoy/envoy/config/cluster/v3/outlier_detection_pb.ts";
 import { ApiVersion, ConfigSourceSchema } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
 import type { ConfigSource } from "../envoy/envoy/config/core/v3/config_source_pb.ts";
-import { BindConfigSchema } from "../envoy/envoy/config/core/v3/address_pb.ts";
+import { BindConfigSchema, TcpKeepaliveSchema } from "../envoy/envoy/config/core/v3/address_pb.ts";
+import type { BindConfig } from "../envoy/envoy/config/core/v3/address_pb.ts";
 import { SocketOption_SocketState } from "../envoy/envoy/config/core/v3/socket_option_pb.ts";
 import { ClusterConfigSchema } from "../envoy/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts";
 import type { HttpProtocolOptions_ExplicitHttpConfigSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
@@ -28,6 +29,7 @@ import { HttpProtocolOptionsSchema } from "../envoy/envoy/extensions/upstreams/h
 import { KeyedMemo } from "../model/memo.ts";
 import { pack } from "./any.ts";
 import type { Material } from "./certificates.ts";
+import { prefaced } from "./stream-preface.ts";
 import { mutualTls, upstreamTls } from "./upstream-tls.ts";
 import type { GatewayPass } from "./upstream-tls.ts";
 import { TransportSocketSchema } from "../envoy/envoy/config/core/v3/base_pb.ts";
@@ -120,14 +122,26 @@ const tcpUserTimeout = { level: 6n, name: 18n } as const;
  * retransmissions fit in where a round trip takes up to 200 ms.
  */
 const unacknowledgedMs = 1_200;
-const wanSockets = create(BindConfigSchema, {
-  socketOptions: [
-    {
-      ...tcpUserTimeout,
-      value: { case: "intValue", value: BigInt(unacknowledgedMs) },
-      state: SocketOption_SocketState.STATE_PREBIND,
-    },
-  ],
+/** A stream can't go elsewhere: it outlives what a link takes to be replaced. */
+const streamUnacknowledgedMs = 15_000;
+const unacknowledgedFor = (ms: number): BindConfig =>
+  create(BindConfigSchema, {
+    socketOptions: [
+      {
+        ...tcpUserTimeout,
+        value: { case: "intValue", value: BigInt(ms) },
+        state: SocketOption_SocketState.STATE_PREBIND,
+      },
+    ],
+  });
+const wanSockets = unacknowledgedFor(unacknowledgedMs);
+const streamSockets = unacknowledgedFor(streamUnacknowledgedMs);
+
+/** Of idle streams, in seconds: a peer that is gone without a word is noticed within a minute. */
+export const streamKeepalive = create(TcpKeepaliveSchema, {
+  keepaliveTime: 30,
+  keepaliveInterval: 10,
+  keepaliveProbes: 3,
 });
 
 /** Ejects an endpoint after failed connections, resets and time-outs in a row; never for what a backend answered. */
@@ -170,6 +184,11 @@ export class Clusters {
     return this.#memo.get(`${spec.name} ${certificate ?? ""}`, [isHttp2, tls, hasAffinity(spec)], () => {
       if (spec.form === "HomeFirst") return aggregate(spec);
       const cluster = edsCluster(spec);
+      if (spec.form === "Wan" && spec.stream !== undefined)
+        return create(ClusterSchema, {
+          ...cluster,
+          transportSocket: create(TransportSocketSchema, prefaced(spec.stream)),
+        });
       if (tls === undefined) return cluster;
       const transportSocket = upstreamTls(tls, { isHttp2, certificate, source: overAds });
       return create(ClusterSchema, {
@@ -184,7 +203,9 @@ function wanCluster(spec: WanClusterSpec, pass: GatewayPass | undefined): Cluste
   const cluster = edsCluster(spec);
   if (spec.mutualTls === undefined) return cluster;
   if (pass !== undefined) {
-    const transportSocket = create(TransportSocketSchema, mutualTls(spec.mutualTls, pass, overAds));
+    const { stream } = spec;
+    const tls = mutualTls(spec.mutualTls, pass, { source: overAds, isStream: stream !== undefined });
+    const transportSocket = create(TransportSocketSchema, stream === undefined ? tls : prefaced(stream, tls));
     return create(ClusterSchema, { ...cluster, transportSocket });
   }
   const { edsClusterConfig: _over, ...rest } = cluster;
@@ -199,6 +220,15 @@ export function withParts(spec: ClusterSpec): readonly ClusterSpec[] {
   return spec.form === "HomeFirst" ? [spec.home, spec.remote, spec] : [spec];
 }
 
+/** How long connections over the WAN are kept without a word from the other side. */
+function socketsOf({ stream }: WanClusterSpec) {
+  if (stream === undefined) return { upstreamBindConfig: wanSockets };
+  return {
+    upstreamBindConfig: streamSockets,
+    upstreamConnectionOptions: { tcpKeepalive: streamKeepalive },
+  };
+}
+
 function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
   const isWan = spec.form === "Wan";
   const isHttp2 = isWan || spec.isHttp2;
@@ -211,7 +241,7 @@ function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
     edsClusterConfig: { edsConfig: overAds },
     connectTimeout: duration(connectTimeoutMs),
     ...(spec.hasAffinity ? byHash : byLoad),
-    ...(isWan ? { upstreamBindConfig: wanSockets } : {}),
+    ...(isWan ? socketsOf(spec) : {}),
     commonLbConfig: {
       healthyPanicThreshold: { value: 0 },
       ...(isWan ? { localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} } } : {}),

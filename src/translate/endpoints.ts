@@ -18,7 +18,7 @@ import type {
   ClusterLoadAssignment_Policy,
 } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import { probeKey } from "../model/desired.ts";
-import type { Desired, WanBackend } from "../model/desired.ts";
+import type { Desired, WanBackend, WanLocality } from "../model/desired.ts";
 import { isReachable } from "../model/ipv4.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { areSame, KeyedMemo, MapMemo } from "../model/memo.ts";
@@ -160,6 +160,12 @@ function spillOver(below: number | undefined): { policy?: ClusterLoadAssignment_
   return { policy: create(ClusterLoadAssignment_PolicySchema, { overprovisioningFactor }) };
 }
 
+/** Whether a cluster exports the port in question. */
+function takes({ ports, tcpPorts = [] }: WanLocality, { port, stream }: WanClusterSpec): boolean {
+  if (stream !== undefined) return tcpPorts.includes(stream.port);
+  return port === undefined || ports === undefined || ports.includes(port);
+}
+
 /** A locality per cluster, weighted by its ready backends; a priority per tier, without gaps. */
 function assignmentOfWan(
   spec: WanClusterSpec,
@@ -167,10 +173,7 @@ function assignmentOfWan(
   silent: ReadonlySet<string>,
 ): ClusterLoadAssignment {
   const remote = (backend?.remote ?? []).filter(
-    ({ endpoints, weight, ports }) =>
-      endpoints.length > 0 &&
-      weight > 0 &&
-      (spec.port === undefined || ports === undefined || ports.includes(spec.port)),
+    (locality) => locality.endpoints.length > 0 && locality.weight > 0 && takes(locality, spec),
   );
   const tiers = [...new Set(remote.map(({ tier = 0 }) => tier))].sort((a, b) => a - b);
   return create(ClusterLoadAssignmentSchema, {

@@ -17,15 +17,19 @@ import { ListenerSchema } from "../envoy/envoy/config/listener/v3/listener_pb.ts
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import { TlsInspectorSchema } from "../envoy/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts";
 import { HttpConnectionManagerSchema } from "../envoy/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts";
+import { RBACSchema } from "../envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { TcpProxySchema } from "../envoy/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts";
 import { TlsParameters_TlsProtocol } from "../envoy/envoy/extensions/transport_sockets/tls/v3/common_pb.ts";
 import { DownstreamTlsContextSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { closedCluster } from "../model/names.ts";
 import { pack } from "./any.ts";
 import { anyServerName } from "../model/server-names.ts";
-import { overAds } from "./clusters.ts";
+import { overAds, streamKeepalive } from "./clusters.ts";
 import { duration } from "./duration.ts";
+import { streamCallers } from "./gateway-trust.ts";
 import type { ListenerTls } from "./gateway-tls.ts";
 import { httpConnectionManager } from "./http-connection-manager.ts";
+import { byPreface, clusterOfPreface, prefaceFilter } from "./stream-preface.ts";
 import type { EdgeRole } from "./http-connection-manager.ts";
 
 /** TLS that ends at a chain; secrets by name. */
@@ -46,6 +50,8 @@ interface Share {
 type ChainUse =
   | { readonly use: "Http"; readonly routeTable: string; readonly tls?: ChainTls }
   | { readonly use: "Stream"; readonly shares: readonly Share[]; readonly tls?: ChainTls }
+  /** Connections from other gateways, which say what they are for. */
+  | { readonly use: "Relay"; readonly tls?: ChainTls }
   /** Closed at once. */
   | { readonly use: "Nothing" };
 
@@ -78,7 +84,10 @@ export function gatewaysPort(
   const secrets = { ...chainTls(tls), isBetweenGateways: true as const };
   return {
     ...at,
-    chains: [{ name: at.name, use: "Http", routeTable: table, serverNames: [anyServerName], tls: secrets }],
+    chains: [
+      { name: chainNames.other, use: "Http", routeTable: table, serverNames: [anyServerName], tls: secrets },
+      { name: chainNames.stream, use: "Relay", tls: secrets },
+    ],
   };
 }
 
@@ -89,6 +98,16 @@ export function chainTls({ certificates, clients }: ListenerTls): ChainTls {
     ...(clients && { clients: { authorities: clients.authorities.name, isRequired: clients.isRequired } }),
   };
 }
+
+/** A port for gateways of other clusters: HTTP, which one table decides on, and streams. */
+export function wanPort(at: Omit<EnvoyPort, "chains" | "role">, routeTable: string): EnvoyPort {
+  const chains = [
+    { name: chainNames.other, use: "Http", routeTable },
+    { name: chainNames.stream, use: "Relay" },
+  ] as const;
+  return { ...at, role: "Wan", chains };
+}
+const chainNames = { stream: "stream", other: "http" } as const;
 
 /** The route tables that a port names. */
 export const routeTablesOf = ({ chains }: EnvoyPort): readonly string[] =>
@@ -102,28 +121,70 @@ const tlsInspector = {
   configType: { case: "typedConfig" as const, value: pack(TlsInspectorSchema, {}) },
 };
 
+const hasRelay = ({ chains }: EnvoyPort): boolean => chains.some(({ use }) => use === "Relay");
+
 export function envoyListener(at: EnvoyPort): Listener {
   const socketAddress = { address: "0.0.0.0", portSpecifier: { case: "portValue" as const, value: at.port } };
   const isTls = at.chains.some(({ serverNames }) => serverNames !== undefined);
+  const isRelay = hasRelay(at);
   return create(ListenerSchema, {
     name: at.name,
     address: { address: { case: "socketAddress", value: socketAddress } },
     perConnectionBufferLimitBytes: bufferLimit[at.role],
-    ...(isTls && { listenerFilters: [tlsInspector] }),
+    listenerFilters: [...(isRelay ? [prefaceFilter] : []), ...(isTls ? [tlsInspector] : [])],
+    ...(isRelay && {
+      filterChainMatcher: byPreface(chainNames),
+      tcpKeepalive: streamKeepalive,
+    }),
     filterChains: at.chains.map((chain) => filterChain(chain, at)),
   });
 }
+
+/** Connections between gateways are opened for the name of a service: others are closed. */
+const servicesOnly: FilterInit = {
+  name: "envoy.filters.network.rbac",
+  configType: {
+    case: "typedConfig",
+    value: pack(RBACSchema, {
+      statPrefix: "services",
+      rules: {
+        policies: {
+          services: {
+            permissions: [
+              {
+                rule: {
+                  case: "requestedServerName",
+                  value: { matchPattern: { case: "suffix", value: anyServerName.slice(1) } },
+                },
+              },
+            ],
+            principals: [{ identifier: { case: "any", value: true } }],
+          },
+        },
+      },
+    }),
+  },
+};
+
+/** Only gateways that send may open streams. */
+const senders: FilterInit = {
+  name: "envoy.filters.network.rbac",
+  configType: { case: "typedConfig", value: streamCallers },
+};
 
 type FilterInit = MessageInitShape<typeof FilterSchema>;
 
 function filterChain(chain: Chain, at: EnvoyPort): MessageInitShape<typeof FilterChainSchema> {
   const { serverNames } = chain;
+  const tls = "tls" in chain ? chain.tls : undefined;
   // The one chain of a port without TLS needs no name.
-  if (serverNames === undefined) return { filters: filters(chain, at) };
-  const tls = chain.use === "Nothing" ? undefined : chain.tls;
+  if (serverNames === undefined && tls === undefined)
+    return { ...(at.chains.length > 1 && { name: chain.name }), filters: filters(chain, at) };
   return {
     name: chain.name,
-    filterChainMatch: { serverNames: [...serverNames], transportProtocol: "tls" },
+    // Where a matcher chooses the chain, nothing else may.
+    ...(serverNames !== undefined &&
+      !hasRelay(at) && { filterChainMatch: { serverNames: [...serverNames], transportProtocol: "tls" } }),
     filters: filters(chain, at),
     ...(tls && {
       transportSocket: {
@@ -138,32 +199,38 @@ function filterChain(chain: Chain, at: EnvoyPort): MessageInitShape<typeof Filte
   };
 }
 
-function filters(chain: Chain, { role, port }: EnvoyPort): FilterInit[] {
+function filters(chain: Chain, { name, role, port }: EnvoyPort): FilterInit[] {
   switch (chain.use) {
     case "Http": {
       const isMutual = chain.tls?.isBetweenGateways === true;
       const manager = httpConnectionManager({ role, port, routeTable: chain.routeTable, isMutual });
       const value = pack(HttpConnectionManagerSchema, manager);
       return [
+        ...(isMutual ? [servicesOnly] : []),
         {
           name: "envoy.filters.network.http_connection_manager",
           configType: { case: "typedConfig", value },
         },
       ];
     }
-    case "Stream": {
-      const value = pack(TcpProxySchema, tcpProxy(chain.name, chain.shares));
-      return [{ name: "envoy.filters.network.tcp_proxy", configType: { case: "typedConfig", value } }];
-    }
+    case "Stream":
+      return [tcpProxy(chain.name, chain.shares)];
+    case "Relay":
+      // Where the port's field names no cluster, connections are closed.
+      return [
+        ...(chain.tls?.isBetweenGateways ? [senders] : []),
+        clusterOfPreface,
+        tcpProxy(`${name}/stream`, [{ cluster: closedCluster, weight: 1 }]),
+      ];
     case "Nothing":
       return [];
   }
 }
 
-function tcpProxy(name: string, shares: readonly Share[]): MessageInitShape<typeof TcpProxySchema> {
+function tcpProxy(name: string, shares: readonly Share[]): FilterInit {
   const clusters = shares.map(({ cluster, weight }) => ({ name: cluster, weight }));
   const [only] = shares;
-  return {
+  const value = pack(TcpProxySchema, {
     statPrefix: name.replaceAll("/", "_"),
     clusterSpecifier:
       shares.length === 1 && only !== undefined
@@ -171,7 +238,10 @@ function tcpProxy(name: string, shares: readonly Share[]): MessageInitShape<type
         : { case: "weightedClusters", value: { clusters } },
     idleTimeout: duration(3_600_000),
     maxConnectAttempts: 3,
-  };
+    // Clusters of services with session affinity ask for it.
+    hashPolicy: [{ policySpecifier: { case: "sourceIp", value: {} } }],
+  });
+  return { name: "envoy.filters.network.tcp_proxy", configType: { case: "typedConfig", value } };
 }
 
 const newest = {

@@ -24,7 +24,7 @@ import type { ClusterSpec } from "./backends.ts";
 import type { Material } from "./certificates.ts";
 import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
-import { envoyListener, gatewaysPort, plainPort, routeTablesOf } from "./envoy-listeners.ts";
+import { envoyListener, gatewaysPort, plainPort, routeTablesOf, wanPort } from "./envoy-listeners.ts";
 import type { EnvoyPort } from "./envoy-listeners.ts";
 import type { GatewayTrust } from "./gateway-trust.ts";
 import { materialsOf } from "./gateway-tls.ts";
@@ -37,6 +37,7 @@ import { ownTables } from "./own-tables.ts";
 import type { OwnTables } from "./own-tables.ts";
 import { RouteTables } from "./route-tables.ts";
 import type { GatewayPass } from "./upstream-tls.ts";
+import { namedSpecs, streamPort, streamSpecs } from "./stream-ports.ts";
 import { onlyFor, onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
 import type { HostedRoute } from "./virtual-hosts.ts";
 
@@ -126,7 +127,10 @@ export class Fleets {
     for (const [port, { tls }] of ports) {
       const name = `ingress/${port}`;
       const at = { name, port, role: "Wan" as const };
-      parts.ports.set(name, tls === undefined ? plainPort(at, table) : gatewaysPort(at, { table, tls }));
+      parts.ports.set(
+        name,
+        tls === undefined ? wanPort({ name, port }, table) : gatewaysPort(at, { table, tls }),
+      );
       for (const { name: secret, secret: content } of tls === undefined ? [] : materialsOf(tls))
         parts.secrets.set(secret, content);
     }
@@ -139,6 +143,7 @@ export class Fleets {
         ingressRoutes(route, { isOfPart, ports: ports.size, portsOf: (listener) => this.#portsOf(listener) }),
       );
       collectSpecs(routes, parts);
+      for (const spec of streamSpecs(gateway)) parts.specs.set(spec.name, spec);
       const scope = `${table} ${keyOf(gateway.served.gateway.metadata)}`;
       const { pooled } = gateway.served;
       const asked = way === "Https" && pooled !== undefined ? serverNameOf(pooled.service) : undefined;
@@ -182,15 +187,29 @@ export class Fleets {
   /** Every imported port has a port of its own, so that clients need not send a Host that tells services apart. */
   #addEgress(gateway: LoadedGateway, parts: FleetParts): void {
     const names: string[] = [];
+    const tables: string[] = [];
     for (const listener of gateway.listeners.filter(isServed)) {
       const name = `egress/${keyOf(gateway.served.pooled?.service ?? gateway.served.gateway.metadata)}/${listener.listener.name}`;
       names.push(name);
+      if (listener.way === "Tcp") {
+        parts.ports.set(
+          name,
+          streamPort({ name, port: listener.containerPort, role: "Client" }, gateway.streams, listener),
+        );
+        continue;
+      }
+      tables.push(name);
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
       parts.ports.set(name, plainPort({ name, port: listener.containerPort, role: "Client" }, name));
       parts.tables.set(name, this.#tables.of(name, { role: "Client" }, this.#pooled(name, routes)));
     }
-    this.#addGateway(gateway, { listeners: names, routes: names }, parts);
+    for (const spec of namedSpecs(
+      gateway.streams,
+      names.flatMap((name) => parts.ports.get(name) ?? []),
+    ))
+      parts.specs.set(spec.name, spec);
+    this.#addGateway(gateway, { listeners: names, routes: tables }, parts);
   }
 
   /** A Gateway of a user: what its tables hold is found once for the same listeners and routes. */

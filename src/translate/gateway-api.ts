@@ -1,12 +1,12 @@
 /** Short names for the parts of Gateway API objects that translation reads. Holds no behaviour. */
-import type { ObjectTypes } from "../model/kinds.ts";
+import type { ObjectTypes, StreamRouteKind } from "../model/kinds.ts";
 
 export type HTTPRoute = ObjectTypes["HTTPRoute"];
 export type GRPCRoute = ObjectTypes["GRPCRoute"];
 /** A route whose rules choose by request. */
 export type Route = HTTPRoute | GRPCRoute;
 /** A route of any kind that is carried. */
-export type AnyRoute = Route | ObjectTypes["TLSRoute"];
+export type AnyRoute = Route | ObjectTypes[StreamRouteKind];
 export type ParentRef = NonNullable<HTTPRoute["spec"]["parentRefs"]>[number];
 export type Rule = NonNullable<HTTPRoute["spec"]["rules"]>[number];
 export type GRPCRule = NonNullable<GRPCRoute["spec"]["rules"]>[number];

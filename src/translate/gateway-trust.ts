@@ -11,6 +11,7 @@
  *
  * Source: Envoy, extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig, extensions.filters.http.rbac.v3.
  */
+import { RBACSchema as NetworkRbacSchema } from "../envoy/envoy/extensions/filters/network/rbac/v3/rbac_pb.ts";
 import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
@@ -160,6 +161,32 @@ const decide = (
     onMatch: {
       case: "action",
       value: { name: "action", typedConfig: pack(ActionSchema, { name, action }) },
+    },
+  },
+});
+
+/**
+ * The same for streams, where TLS has checked whom to trust: who receives sends nothing. It is part of a listener, so that it
+ * depends on nothing that changes.
+ */
+export const streamCallers: Any = pack(NetworkRbacSchema, {
+  statPrefix: "callers",
+  matcher: {
+    matcherType: {
+      case: "matcherList",
+      value: {
+        matchers: [
+          decide(
+            "no-sender",
+            RBAC_Action.DENY,
+            anyOf([
+              isUri({ case: "contains", value: "," }),
+              isUri({ case: "suffix", value: "/gateway/ingress" }),
+            ]),
+          ),
+          decide("cluster-set", RBAC_Action.ALLOW, isUri({ case: "prefix", value: "spiffe://" })),
+        ],
+      },
     },
   },
 });

@@ -5,8 +5,8 @@ import type { GatewayListener } from "./gateway-api.ts";
 import type { ListenerTls } from "./gateway-tls.ts";
 import type { ParentKey } from "./parents.ts";
 
-/** What becomes of connections: HTTP in plain text or in TLS, a stream out of TLS, or TLS as it comes. */
-export type ListenerWay = "Http" | "Https" | "Terminate" | "Passthrough";
+/** What becomes of connections: HTTP in plain text or in TLS, a stream as it comes, one out of TLS, or TLS as it comes. */
+export type ListenerWay = "Http" | "Https" | "Tcp" | "Terminate" | "Passthrough";
 
 /** A listener of a Gateway with what was found out about it. */
 export interface JudgedListener {

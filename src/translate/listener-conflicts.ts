@@ -66,7 +66,7 @@ export class TakenPlaces {
     return this.#transports.findOther(port, transport);
   }
 
-  /** The first at the listener's place of which one speaks HTTP in plain text, and the other doesn't. */
+  /** The first at the listener's place of which one is in plain text, and the other is not of the same kind. */
   otherWay(one: JudgedListener): JudgedListener | undefined {
     const { place, way } = placeOf(one);
     return this.#ways.findOther(place, way);
@@ -92,7 +92,7 @@ function placeOf({ listener, containerPort, way }: JudgedListener) {
     port,
     pod,
     place: `${pod} ${port}`,
-    way: way === "Http" ? "plain" : "not plain",
+    way: way === "Http" || way === "Tcp" ? way : "not plain",
     transport: transportOf(listener),
   };
 }

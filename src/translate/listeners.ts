@@ -22,6 +22,7 @@ type SupportedKind = JudgedListener["supportedKinds"][number];
 
 const httpRoutes: SupportedKind = { group: gatewayGroup, kind: "HTTPRoute" };
 const grpcRoutes: SupportedKind = { group: gatewayGroup, kind: "GRPCRoute" };
+const tcpRoutes: SupportedKind = { group: gatewayGroup, kind: "TCPRoute" };
 const tlsRoutes: SupportedKind = { group: gatewayGroup, kind: "TLSRoute" };
 
 /** Judges the listeners of one Gateway in their order, then those of its ListenerSets. */
@@ -72,7 +73,7 @@ function judgeListener(
   const port = pooled === undefined ? containerPort(listener.port) : pooled.containerPorts[listener.name];
   const way = wayOf(listener);
   // At a generated Gateway requests go by the rules of its service's import alone.
-  const known = pooled === undefined ? kindsByWay(way) : [httpRoutes];
+  const known = kindsByWay(way).filter(({ kind }) => pooled === undefined || kind !== "GRPCRoute");
   const { supportedKinds, unsupported } = kindsOf(listener, known);
   const parent = parentKey(owner.kind, keyOf(owner.metadata));
   const ownTls = tls.listeners.get(listenerKey(parent, listener.name));
@@ -102,6 +103,8 @@ function wayOf({ protocol, tls }: GatewayListener): ListenerWay | undefined {
       return "Http";
     case "HTTPS":
       return "Https";
+    case "TCP":
+      return "Tcp";
     case "TLS":
       return (tls?.mode ?? "Terminate") === "Passthrough" ? "Passthrough" : "Terminate";
     default:
@@ -111,6 +114,7 @@ function wayOf({ protocol, tls }: GatewayListener): ListenerWay | undefined {
 
 function kindsByWay(way: ListenerWay | undefined): readonly SupportedKind[] {
   if (way === undefined) return [];
+  if (way === "Tcp") return [tcpRoutes];
   return way === "Http" || way === "Https" ? [httpRoutes, grpcRoutes] : [tlsRoutes];
 }
 
@@ -119,7 +123,7 @@ function refusalOf(
   { way, port }: { way: ListenerWay | undefined; port: number | undefined },
 ): Problem | undefined {
   if (way === undefined) {
-    const message = `Listeners with protocol ${listener.protocol} are not supported in this version: use HTTP, HTTPS or TLS.`;
+    const message = `Listeners with protocol ${listener.protocol} are not supported in this version: use HTTP, HTTPS, TLS or TCP.`;
     return { reason: reasons.UnsupportedProtocol, message };
   }
   if (way === "Https" && listener.tls?.mode === "Passthrough") {

@@ -8,7 +8,7 @@ import type { Route } from "./gateway-api.ts";
 import type { GatewayTls } from "./gateway-tls.ts";
 import type { JudgedListener } from "./judged-listener.ts";
 import type { Place, TranslatedRoute } from "./routes.ts";
-import type { TlsRouteAtGateway } from "./tls-routes.ts";
+import type { StreamRouteAtGateway } from "./stream-routes.ts";
 import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** A route that is attached to a Gateway. */
@@ -34,8 +34,8 @@ export interface LoadedGateway {
   readonly served: ServedGateway;
   readonly listeners: readonly JudgedListener[];
   readonly routes: readonly RouteAtGateway[];
-  /** Its TLSRoutes, in the order of precedence. */
-  readonly streams: readonly TlsRouteAtGateway[];
+  /** Its TCPRoutes and TLSRoutes, each in the order of precedence. */
+  readonly streams: readonly StreamRouteAtGateway[];
   readonly tls: GatewayTls;
 }
 

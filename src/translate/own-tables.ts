@@ -18,7 +18,8 @@ import type { JudgedListener } from "./judged-listener.ts";
 import { collectSpecs, hosted } from "./loaded-gateway.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
 import { isTls, tlsPort } from "./tls-ports.ts";
-import { streamsOf } from "./tls-routes.ts";
+import { streamsOf } from "./stream-routes.ts";
+import { namedSpecs, streamPort } from "./stream-ports.ts";
 import { virtualHosts } from "./virtual-hosts.ts";
 import type { HostingListener } from "./virtual-hosts.ts";
 
@@ -52,6 +53,11 @@ export function ownTables(gateway: LoadedGateway, memory: Memory): OwnTables {
       collectSpecs(routes, { specs });
       return { hostname: listener.hostname, routes };
     };
+    const [tcp] = open.filter(({ way }) => way === "Tcp");
+    if (tcp !== undefined) {
+      ports.push(streamPort(at, gateway.streams, tcp));
+      continue;
+    }
     // Names of listeners that clash are nobody's, if no listener came before that has them: they don't fall to a wider one.
     const held = new Set(open.map(({ hostname }) => hostname));
     const clashing = all.filter(({ conflict, hostname }) => conflict && !held.has(hostname));
@@ -77,16 +83,7 @@ export function ownTables(gateway: LoadedGateway, memory: Memory): OwnTables {
       ]);
     }
   }
-  // Not all that TLSRoutes name: of two with the same hostname the older has it.
-  const streamed = new Set(
-    ports.flatMap(({ chains }) =>
-      chains.flatMap((chain) => (chain.use === "Stream" ? chain.shares.map(({ cluster }) => cluster) : [])),
-    ),
-  );
-  for (const { passed, terminated } of gateway.streams) {
-    for (const spec of [...passed.specs, ...terminated.specs])
-      if (streamed.has(spec.name)) specs.set(spec.name, spec);
-  }
+  for (const spec of namedSpecs(gateway.streams, ports)) specs.set(spec.name, spec);
   const tables = new Map([...hostings].map(([name, hosting]) => [name, hostsOf(name, hosting, memory)]));
   for (const name of memory.keys()) if (!tables.has(name)) memory.delete(name);
   return { ports, tables, specs, secrets: secretsOf(gateway) };

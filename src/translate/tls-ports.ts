@@ -14,7 +14,7 @@ import type { Chain, ChainTls } from "./envoy-listeners.ts";
 import { anyHost, wildcardsAbove } from "./hosts.ts";
 import { isServed } from "./judged-listener.ts";
 import type { JudgedListener } from "./judged-listener.ts";
-import type { StreamAt } from "./tls-routes.ts";
+import type { StreamAt } from "./stream-routes.ts";
 
 /** The route table of an HTTPS listener. */
 interface ListenerTable {
@@ -30,7 +30,8 @@ export interface TlsPort {
 }
 
 /** Whether TLS arrives at a listener. */
-export const isTls = ({ way }: JudgedListener): boolean => way !== undefined && way !== "Http";
+export const isTls = ({ way }: JudgedListener): boolean =>
+  way !== undefined && way !== "Http" && way !== "Tcp";
 
 /** All listeners of one port of a Gateway, those that can't be served too. */
 export function tlsPort(

@@ -38,8 +38,8 @@ import type { ParentKey } from "./parents.ts";
 import { createPolicyVerdicts } from "./policy-verdicts.ts";
 import { contentOf, RouteSteps } from "./route-steps.ts";
 import type { JudgedRoute } from "./route-steps.ts";
-import { createTlsRoutes } from "./tls-routes.ts";
-import type { TlsRouteAtGateway } from "./tls-routes.ts";
+import { createStreamRoutes } from "./stream-routes.ts";
+import type { StreamRouteAtGateway } from "./stream-routes.ts";
 import { gatewayVerdict, listenerSetVerdict } from "./verdicts.ts";
 import type { CountedListener } from "./verdicts.ts";
 
@@ -60,8 +60,9 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
   const judgePolicyVerdicts = createPolicyVerdicts();
   const judgePolicies = createBackendPolicies(certificates);
   const gatewaysTls = new GatewaysTls(certificates, trust);
-  const sameStreams = new KeyedMemo<readonly TlsRouteAtGateway[]>();
-  const findTlsRoutes = createTlsRoutes();
+  const sameStreams = new KeyedMemo<readonly StreamRouteAtGateway[]>();
+  const findTcpRoutes = createStreamRoutes("TCPRoute");
+  const findTlsRoutes = createStreamRoutes("TLSRoute");
   const sameFleets = new MapMemo<FleetConfig>();
   const configOf = new KeyedMemo<EnvoyConfig>();
 
@@ -105,7 +106,8 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
     };
     const { routesAt, verdicts } = carrying.get("", [lists.HTTPRoute, lists.GRPCRoute], () => carry(lists));
 
-    const tlsRoutes = findTlsRoutes({ world, resolve, targets: known });
+    const tcpRoutes = findTcpRoutes({ ...around, routes: desired.tcpRoutes });
+    const tlsRoutes = findTlsRoutes({ ...around, routes: world.home.TLSRoute });
     // The shared pools are there even with nothing to do: an Envoy that gets no answer never becomes ready.
     const byFleet = new Map<FleetName, LoadedGateway[]>([
       [ingressPool, []],
@@ -116,7 +118,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
     for (const [key, { served, target, tls }] of sortedEntries(gateways)) {
       const { listeners } = target;
       const routes = routesAt.get(key) ?? noRoutes;
-      const foundStreams = tlsRoutes.byGateway.get(key) ?? [];
+      const foundStreams = [tcpRoutes, tlsRoutes].flatMap(({ byGateway }) => byGateway.get(key) ?? []);
       const streams = sameStreams.get(key, foundStreams, () => foundStreams);
       const loaded = { served, listeners, routes, streams, tls };
       const fleet = byFleet.get(served.fleet);
@@ -168,6 +170,7 @@ export function createTranslate(): (world: World, desired: Desired) => Translati
         listenerSets,
         httpRoutes: verdicts.HTTPRoute,
         grpcRoutes: verdicts.GRPCRoute,
+        tcpRoutes: tcpRoutes.verdicts,
         tlsRoutes: tlsRoutes.verdicts,
         backendTlsPolicies: judgePolicyVerdicts(policies, () => namedServices(routesAt, tlsRoutes.byGateway)),
       },

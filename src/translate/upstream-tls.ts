@@ -61,7 +61,7 @@ export interface GatewayPass {
 export function mutualTls(
   { serverName }: MutualTls,
   { identity, authorities }: GatewayPass,
-  source: ConfigSource,
+  { source, isStream }: { readonly source: ConfigSource; readonly isStream: boolean },
 ): MessageInitShape<typeof TransportSocketSchema> {
   const context: MessageInitShape<typeof UpstreamTlsContextSchema> = {
     sni: serverName,
@@ -77,7 +77,7 @@ export function mutualTls(
         // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
         value: { name: authorities.name, sdsConfig: source },
       },
-      alpnProtocols: ["h2"],
+      alpnProtocols: isStream ? [] : ["h2"],
     },
   };
   const value = pack(UpstreamTlsContextSchema, context);

@@ -148,6 +148,7 @@ function listenerVerdict(say: Say, { judged, attachedRoutes }: CountedListener):
 const closedAnswer = {
   HTTPRoute: { all: "Requests get 500.", share: "Its share of requests gets 500." },
   GRPCRoute: { all: "Requests get UNAVAILABLE.", share: "Its share of requests gets UNAVAILABLE." },
+  TCPRoute: { all: "Connections are closed.", share: "Its share of connections is closed." },
   TLSRoute: { all: "Connections are closed.", share: "Its share of connections is closed." },
 } as const satisfies Record<AnyRouteKind, { readonly all: string; readonly share: string }>;
 

@@ -20,6 +20,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../../src/envoy/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts";
+import { ProxyProtocolUpstreamTransportSchema } from "../../src/envoy/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts";
 import { envoyRegistry } from "../../src/envoy/registry.ts";
 import type { FleetConfig } from "../../src/model/envoy-config.ts";
 import { pack } from "../../src/translate/any.ts";
@@ -103,6 +104,17 @@ function staticSocket({ name, configType }: TransportSocket): TransportSocket {
           : undefined;
     for (const secret of [...own, ...(authorities ? [authorities] : [])]) delete secret.sdsConfig;
   }
+  const preface = config && anyUnpack(config, ProxyProtocolUpstreamTransportSchema);
+  if (preface?.transportSocket !== undefined) {
+    const value = pack(ProxyProtocolUpstreamTransportSchema, {
+      ...preface,
+      transportSocket: staticSocket(preface.transportSocket),
+    });
+    return create(TransportSocketSchema, { name, configType: { case: "typedConfig", value } });
+  }
+  // What is neither has no secrets.
+  if (downstream === undefined && upstream === undefined)
+    return create(TransportSocketSchema, { name, configType });
   const value = downstream
     ? pack(DownstreamTlsContextSchema, downstream)
     : pack(UpstreamTlsContextSchema, upstream ?? {});

@@ -1,17 +1,17 @@
 /**
- * TLSRoutes: where they attach, where their connections go, and what is to be said of them. A reference that leads nowhere
- * closes its share of connections; nothing ever falls to another backend.
+ * TCPRoutes and TLSRoutes: where they attach, where their connections go, and what is to be said of them. A reference that
+ * leads nowhere closes its share of connections; nothing ever falls to another backend.
  *
- * Source: Gateway API, TLSRoute.
+ * Source: Gateway API, TCPRoute, TLSRoute.
  */
 import type { RouteVerdict } from "../model/envoy-config.ts";
-import type { ObjectTypes } from "../model/kinds.ts";
+import type { ObjectTypes, StreamRouteKind } from "../model/kinds.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { areSame, KeyedMemo } from "../model/memo.ts";
-import { closedCluster } from "../model/names.ts";
+import { annotations, closedCluster } from "../model/names.ts";
 import { byAge } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
-import type { World } from "../model/world.ts";
+import type { Store } from "../model/world.ts";
 import { attach } from "./attach.ts";
 import type { Attachment, AttachTarget } from "./attach.ts";
 import type { BackendQuery, ClusterSpec, ResolveBackend } from "./backends.ts";
@@ -21,7 +21,7 @@ import { parentOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
 import { routeVerdicts } from "./verdicts.ts";
 
-type TLSRoute = ObjectTypes["TLSRoute"];
+export type StreamRoute = ObjectTypes[StreamRouteKind];
 
 /** Where a route's connections go. */
 interface StreamShares {
@@ -32,19 +32,19 @@ interface StreamShares {
   readonly specs: readonly ClusterSpec[];
 }
 
-/** A TLSRoute at a listener, in the order of precedence. */
+/** A route at a listener, in the order of precedence. */
 export interface StreamAt {
   readonly listener: JudgedListener;
   readonly hostnames: readonly string[];
   readonly shares: StreamShares;
 }
 
-/** A TLSRoute at a Gateway. */
-export interface TlsRouteAtGateway {
+/** A route at a Gateway. */
+export interface StreamRouteAtGateway {
   readonly gateway: string;
-  readonly route: TLSRoute;
+  readonly route: StreamRoute;
   readonly attachments: readonly Attachment[];
-  /** Where TLS passes through, and where it ends at the gateway. */
+  /** Where bytes pass through as they are, and where TLS ends at the gateway. */
   readonly passed: StreamShares;
   readonly terminated: StreamShares;
   /** What it names. */
@@ -52,35 +52,36 @@ export interface TlsRouteAtGateway {
 }
 
 interface Step {
-  readonly at: readonly TlsRouteAtGateway[];
+  readonly at: readonly StreamRouteAtGateway[];
   readonly verdicts: readonly RouteVerdict[];
   readonly resolved: readonly (ClusterSpec | Problem)[];
 }
 
-/** All TLSRoutes of a World: by Gateway, and what is said of them by the route's key. */
-export interface TlsRoutes {
-  readonly byGateway: ReadonlyMap<string, readonly TlsRouteAtGateway[]>;
+/** All routes of a kind: by Gateway, and what is said of them by the route's key. */
+export interface StreamRoutes {
+  readonly byGateway: ReadonlyMap<string, readonly StreamRouteAtGateway[]>;
   readonly verdicts: ReadonlyMap<string, readonly RouteVerdict[]>;
 }
 
-export interface TlsRoutesInput {
-  readonly world: World;
+export interface StreamRoutesInput {
+  readonly routes: Store<StreamRoute>;
+  readonly namespaces: Store<ObjectTypes["Namespace"]>;
   readonly resolve: ResolveBackend;
   /** Gateways, and once more for each of their ListenerSets. */
   readonly targets: ReadonlyMap<ParentKey, AttachTarget>;
 }
 
 /** Makes a function that remembers its last pass. */
-export function createTlsRoutes(): (input: TlsRoutesInput) => TlsRoutes {
+export function createStreamRoutes(kind: StreamRouteKind): (input: StreamRoutesInput) => StreamRoutes {
   const steps = new KeyedMemo<Step>();
-  return ({ world, resolve, targets }) => {
+  return ({ routes, namespaces, resolve, targets }) => {
     steps.endPass();
-    const byGateway = new Map<string, TlsRouteAtGateway[]>();
+    const byGateway = new Map<string, StreamRouteAtGateway[]>();
     const verdicts = new Map<string, readonly RouteVerdict[]>();
-    for (const [key, route] of [...world.home.TLSRoute].sort(([, a], [, b]) => byAge(a, b))) {
-      const namespace = world.home.Namespace.get(route.metadata.namespace ?? "");
+    for (const [key, route] of [...routes].sort(([, a], [, b]) => byAge(a, b))) {
+      const namespace = namespaces.get(route.metadata.namespace ?? "");
       const { at, verdicts: said } = steps.get(key, [route, namespace, resolve, targets], (previous) =>
-        stepOf({ key, route, namespace, resolve, targets }, previous),
+        stepOf({ kind, key, route, namespace, resolve, targets }, previous),
       );
       if (said.length > 0) verdicts.set(key, said);
       for (const one of at) {
@@ -94,31 +95,45 @@ export function createTlsRoutes(): (input: TlsRoutesInput) => TlsRoutes {
 }
 
 /** The routes of a Gateway at its listeners, in the order of precedence. */
-export function streamsOf(routes: readonly TlsRouteAtGateway[]): StreamAt[] {
+export function streamsOf(routes: readonly StreamRouteAtGateway[]): StreamAt[] {
   return routes.flatMap(({ attachments, passed, terminated }) =>
     attachments.map(({ listener, hostnames }) => ({
       listener,
       hostnames,
-      shares: listener.way === "Passthrough" ? passed : terminated,
+      shares: listener.way === "Terminate" ? terminated : passed,
     })),
   );
 }
 
-interface StepInput extends Pick<TlsRoutesInput, "resolve" | "targets"> {
+type Rule = ObjectTypes["TCPRoute"]["spec"]["rules"][number];
+
+/** What a TCPRoute says of the ports behind its dummies. */
+function servicePortsOf({ metadata }: StreamRoute): readonly string[] {
+  const said = metadata.annotations?.[annotations.servicePorts];
+  return said === undefined ? [] : said.split(",").map((port) => port.trim());
+}
+
+interface StepInput extends Pick<StreamRoutesInput, "resolve" | "targets"> {
+  readonly kind: StreamRouteKind;
   readonly key: string;
-  readonly route: TLSRoute;
+  readonly route: StreamRoute;
   readonly namespace: ObjectTypes["Namespace"] | undefined;
 }
 
-function stepOf({ key, route, namespace, resolve, targets }: StepInput, previous: Step | undefined): Step {
-  const refs = route.spec.rules.flatMap((rule) => rule.backendRefs);
+function stepOf(
+  { kind, key, route, namespace, resolve, targets }: StepInput,
+  previous: Step | undefined,
+): Step {
+  const refs = (route.spec.rules as readonly Rule[]).flatMap(({ backendRefs = [] }) => backendRefs);
   const namespaceOfRoute = route.metadata.namespace ?? "";
-  const from = { kind: "TLSRoute" as const, namespace: namespaceOfRoute, hasRetry: false };
-  const queries = refs.map((ref) => queryOf(ref, from, undefined));
+  const from = { kind, namespace: namespaceOfRoute, hasRetry: false };
+  const ports = kind === "TCPRoute" ? servicePortsOf(route) : [];
+  const queries = refs.map((ref, index) => queryOf(ref, from, ports[index] ?? ports[0]));
   const passedSpecs = queries.map((query) =>
     resolve({ ...query, key: `passed ${query.key}`, isPassed: true }),
   );
-  const specs = queries.map(resolve);
+  // Nothing ends at the gateway where nothing is known of the bytes.
+  const specs = kind === "TCPRoute" ? passedSpecs : queries.map(resolve);
   const resolved = [...passedSpecs, ...specs];
   const shares = (found: readonly (ClusterSpec | Problem)[]): StreamShares => {
     const all = refs.flatMap(({ weight = 1 }, index) => {
@@ -137,16 +152,14 @@ function stepOf({ key, route, namespace, resolve, targets }: StepInput, previous
     const parent = parentOf(parentRef, route);
     return (parent === undefined ? undefined : targets.get(parent)) ?? [];
   });
-  const at: TlsRouteAtGateway[] = [];
+  const at: StreamRouteAtGateway[] = [];
   const verdicts: RouteVerdict[] = [];
   for (const target of new Set(named)) {
     const gateway = keyOf(target.served.gateway.metadata);
-    const { parents, attachments } = attach({ kind: "TLSRoute", route }, target, namespace);
+    const { parents, attachments } = attach({ kind, route }, target, namespace);
     at.push({ gateway, route, attachments, passed, terminated, queries });
     const refProblems = [...new Map(problems.map((problem) => [problem.message, problem])).values()];
-    verdicts.push(
-      ...routeVerdicts(parents, { kind: "TLSRoute", route, problems: [], isUsable: true, refProblems }),
-    );
+    verdicts.push(...routeVerdicts(parents, { kind, route, problems: [], isUsable: true, refProblems }));
   }
   // The same answers at the same Gateways: nothing is made anew.
   const isSame =
