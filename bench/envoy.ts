@@ -18,6 +18,7 @@ import type { Metrics } from "../src/model/metrics.ts";
 import type { World } from "../src/model/world.ts";
 import { createReconcile } from "../src/reconcile/reconcile.ts";
 import { freePort, startBackend, TestEnvoy, until } from "../test/serve/test-envoy.ts";
+import { TestDoor } from "../test/serve/test-door.ts";
 import { createTranslate } from "../src/translate/translate.ts";
 import { distribution } from "./measurement.ts";
 import type { BenchContext, Figure, Measurement } from "./measurement.ts";
@@ -88,14 +89,23 @@ async function atSize(size: number, count: number): Promise<Figure[]> {
       forget: () => undefined,
       observe: () => undefined,
     };
-    const server = createAdsServer({ log: silent, metrics, listen: "127.0.0.1:0", replica: "bench" });
+    const door = await TestDoor.create();
+    const server = createAdsServer({
+      log: silent,
+      metrics,
+      listen: "127.0.0.1:0",
+      identifyPod: door.identifyPod,
+      token: () => door.replicaToken("bench"),
+      maxConnectionAgeMs: 1_800_000,
+    });
+    server.admit(door.admission(fleet));
     const { port } = await server.start();
     stops.push(() => server.stop());
     const configure = createConfigure();
     let world = routesWorld(size, { address: "127.0.0.1", port: backend.port, listenerPort });
     server.publish(configure(world));
     const others = new Set(childrenOf(process.pid));
-    const running = await TestEnvoy.start(port, fleet);
+    const running = await TestEnvoy.start(port, fleet, door);
     stops.push(() => running.stop());
     const pid = childrenOf(process.pid).find((child) => !others.has(child)) ?? 0;
     const client = new Client(`http://127.0.0.1:${listenerPort}`, { pipelining: 1 });

@@ -39,7 +39,8 @@ describe("a Controller whose traffic another implementation carries, at a real A
       dataPlane: await driver.create({
         stage: (stage) => ({ stage, timing: realTiming, log, metrics }),
         xdsPort: 0,
-        replica: "one",
+        tokenKeys: () => Promise.reject(new Error("nobody is served")),
+        token: () => Promise.resolve(""),
       }),
       log,
       metrics,

@@ -426,6 +426,7 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     probes: [],
     draining: [],
     sendsTo: {},
+    accounts: new Map(),
     identities: [],
     trust: [],
     unaware: [],

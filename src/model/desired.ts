@@ -208,6 +208,8 @@ export interface Desired {
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
   /** Gateways of peers, at the port of each policy: somebody has to look whether they can be reached. Sorted, each once. */
   readonly probes: readonly ProbeTarget[];
+  /** The fleet of each ServiceAccount of gateways, by `namespace/name`. The same Map while it is the same. */
+  readonly accounts: ReadonlyMap<string, FleetName>;
   /** Certificates that shall exist, sorted by fleet. Their keys are made by whoever issues them (apply/identity-issuer.ts). */
   readonly identities: readonly WantedIdentity[];
   /** Whose word is taken: home's own authorities and those of all peers that are heard, sorted by cluster. */

@@ -67,6 +67,11 @@ export const metrics = {
   },
   mcwan_leader: { type: "gauge", help: "1 while this replica writes.", labels: [] },
   mcwan_xds_streams: { type: "gauge", help: "Open ADS streams.", labels: ["fleet"] },
+  mcwan_xds_denied_total: {
+    type: "counter",
+    help: "ADS streams that were not let in.",
+    labels: ["code"],
+  },
   mcwan_xds_pushes_total: {
     type: "counter",
     help: "Responses with resources or removals sent to Envoys.",

@@ -30,6 +30,14 @@ export const clustersetDomain = "clusterset.local";
 export const authoritySecret = "mc-wan-ca";
 /** In place of a fleet's name: the identity that controllers show to Envoys. No fleet is called so. */
 export const controllerIdentity = "mc-wan-controller";
+/** The ServiceAccount of controllers. */
+export const controllerAccount = "mc-wan-controller";
+/** For whom tokens are made that gateways and controllers show to a controller. */
+export const tokenAudience = "mc-wan";
+/** In each namespace with gateways: by what they check the controller. */
+export const trustConfigMap = "mc-wan-trust";
+/** Where Pods of gateways and of the controller have their token, and gateways what is in {@link trustConfigMap}. */
+export const doorFolder = "/var/run/mc-wan";
 /** The name that the controller's certificate carries, whatever address Envoys reach it at. */
 export const controllerServerName = `mc-wan-xds.${systemNamespace}.svc`;
 

@@ -6,11 +6,23 @@
  *                                 └→ acknowledgements, listening → status and advertisements
  */
 import type { World } from "./world.ts";
+import type { FleetName } from "./desired.ts";
+import type { ControllerIdentity } from "./identity.ts";
 import type { Acknowledgements, EnvoyConfig, RefusedRoute } from "./envoy-config.ts";
+
+/** Whom Envoys are shown, and who of them is let in. */
+export interface Admission {
+  /** Undefined until it was issued: nobody is let in, or who is stays. */
+  readonly identity: ControllerIdentity | undefined;
+  /** The fleet of each ServiceAccount, by `namespace/name`. */
+  readonly accounts: ReadonlyMap<string, FleetName>;
+}
 
 export interface AdsServer {
   /** Starts to listen; gives the port, which the system chose where 0 was asked for. */
   start(): Promise<{ readonly port: number }>;
+  /** Lets these in from now on. */
+  admit(admission: Admission): void;
   /** Serves this configuration from now on. Before the first call no Envoy gets an answer: unknown is not empty. */
   publish(config: EnvoyConfig): void;
   /** What Envoys have said of each Gateway. The same Map while nothing changed. */

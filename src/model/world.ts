@@ -49,6 +49,7 @@ export const homeKinds = [
   "TlsSecret",
   "IdentitySecret",
   "ConfigMap",
+  "OwnConfigMap",
   "ReferenceGrant",
   "EnvoyProxy",
   "ServiceExport",

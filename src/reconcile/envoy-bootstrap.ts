@@ -6,6 +6,7 @@
  * Source: Envoy v3 API, config.bootstrap.v3.Bootstrap.
  */
 import { adminPort, readyPort } from "../model/container-ports.ts";
+import { controllerServerName, doorFolder } from "../model/names.ts";
 import type { Settings } from "../model/world.ts";
 
 const type = (name: string): { "@type": string } => ({ "@type": `type.googleapis.com/${name}` });
@@ -44,7 +45,7 @@ export function envoyBootstrap(xdsAddress: Settings["xdsAddress"]): object {
     },
     static_resources: {
       listeners: [readyListener],
-      clusters: [xdsCluster(xdsAddress), adminCluster],
+      clusters: [xdsCluster(xdsAddress, { folder: doorFolder, discovery: "STRICT_DNS" }), adminCluster],
     },
   };
 }
@@ -102,15 +103,45 @@ const adminCluster = {
   },
 };
 
-function xdsCluster({ host, port }: Settings["xdsAddress"]): object {
+/**
+ * The cluster of the controller: TLS 1.3, by the authorities and with the token that are in a folder which the kubelet keeps
+ * fresh. Both are named by files of their own ({@link doorFiles}), for Envoy follows a changed file only so.
+ */
+export function xdsCluster(
+  { host, port }: Settings["xdsAddress"],
+  { folder, discovery }: { readonly folder: string; readonly discovery: "STRICT_DNS" | "STATIC" },
+): object {
+  const fromFile = (name: string): object => ({
+    path_config_source: { path: `${folder}/${name}.json`, watched_directory: { path: folder } },
+    resource_api_version: "V3",
+  });
   return {
     name: "xds",
-    type: "STRICT_DNS",
+    type: discovery,
     connect_timeout: "1s",
     dns_lookup_family: "V4_ONLY",
     load_assignment: {
       cluster_name: "xds",
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socket(host, port) } }] }],
+    },
+    transport_socket: {
+      name: "envoy.transport_sockets.tls",
+      typed_config: {
+        ...type("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext"),
+        sni: controllerServerName,
+        common_tls_context: {
+          tls_params: { tls_minimum_protocol_version: "TLSv1_3", tls_maximum_protocol_version: "TLSv1_3" },
+          combined_validation_context: {
+            default_validation_context: {
+              match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: controllerServerName } }],
+            },
+            validation_context_sds_secret_config: {
+              name: "authorities",
+              sds_config: fromFile("authorities"),
+            },
+          },
+        },
+      },
     },
     typed_extension_protocol_options: {
       "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -119,7 +150,47 @@ function xdsCluster({ host, port }: Settings["xdsAddress"]): object {
           // A controller that is gone without a word is noticed within seconds.
           http2_protocol_options: { connection_keepalive: { interval: "10s", timeout: "5s" } },
         },
+        http_filters: [
+          {
+            name: "envoy.filters.http.credential_injector",
+            typed_config: {
+              ...type("envoy.extensions.filters.http.credential_injector.v3.CredentialInjector"),
+              overwrite: true,
+              credential: {
+                name: "envoy.http.injected_credentials.generic",
+                typed_config: {
+                  ...type("envoy.extensions.http.injected_credentials.generic.v3.Generic"),
+                  header: "authorization",
+                  header_value_prefix: "Bearer ",
+                  credential: { name: "token", sds_config: fromFile("token") },
+                },
+              },
+            },
+          },
+          {
+            name: "envoy.filters.http.upstream_codec",
+            typed_config: type("envoy.extensions.filters.http.upstream_codec.v3.UpstreamCodec"),
+          },
+        ],
       },
     },
+  };
+}
+
+/** The files beside the token: the authorities, and what leads Envoy to both. */
+export function doorFiles(folder: string, bundle: string): Readonly<Record<string, string>> {
+  const secret = (name: string, content: object): string =>
+    JSON.stringify({
+      resources: [{ ...type("envoy.extensions.transport_sockets.tls.v3.Secret"), name, ...content }],
+    });
+  const watched = { watched_directory: { path: folder } };
+  return {
+    "ca.crt": bundle,
+    "authorities.json": secret("authorities", {
+      validation_context: { trusted_ca: { filename: `${folder}/ca.crt` }, ...watched },
+    }),
+    "token.json": secret("token", {
+      generic_secret: { secret: { filename: `${folder}/token`, ...watched } },
+    }),
   };
 }

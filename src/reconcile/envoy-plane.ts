@@ -4,7 +4,14 @@
  */
 import type { DesiredObject, ServedGateway } from "../model/desired.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import { egressPool, gatewayClassName, ingressPool, systemNamespace } from "../model/names.ts";
+import {
+  doorFolder,
+  egressPool,
+  gatewayClassName,
+  ingressPool,
+  systemNamespace,
+  trustConfigMap,
+} from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { World } from "../model/world.ts";
@@ -20,7 +27,8 @@ import type { Import } from "./import-side.ts";
 import { ingressService } from "./ingress-service.ts";
 import { advertise } from "./ingress-sites.ts";
 import { listenerSetsByGateway } from "./listener-sets.ts";
-import { isOurs } from "./owners.ts";
+import { doorFiles } from "./envoy-bootstrap.ts";
+import { isOurs, metadataOf, typeOf } from "./owners.ts";
 import { sliceName } from "./proxy-slices.ts";
 
 /** mc-wan's own Envoys. */
@@ -64,12 +72,20 @@ export class EnvoyPlane implements DataPlaneInReconcile {
       sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
     );
     const users = this.#usersGateways(world, owner);
+    const namespaces = new Set([
+      systemNamespace,
+      ...users.gateways.map(({ gateway }) => gateway.metadata.namespace ?? ""),
+    ]);
+    const bundle = world.controllerIdentity?.bundle;
+    const trust = this.#once("trust", [[...namespaces].join(), bundle, owner], () =>
+      bundle === undefined ? [] : [...namespaces].map((namespace) => trustObject(namespace, bundle, owner)),
+    );
     const egressPods = readyPods(world, egressPool, zones);
     this.#memo.endPass();
     return {
       gatewayClassName,
       ingressAddresses,
-      contributions: [{ objects: advertisement }, { objects: pools }, users],
+      contributions: [{ objects: advertisement }, { objects: trust }, { objects: pools }, users],
       homePools,
       draining,
       ingress: { unaddressed, closed: ingress.closed },
@@ -82,7 +98,7 @@ export class EnvoyPlane implements DataPlaneInReconcile {
     return this.#memo.get(key, dependencies, compute) as T;
   }
 
-  #usersGateways(world: World, owner: OwnerReference | undefined): Contribution {
+  #usersGateways(world: World, owner: OwnerReference | undefined): UsersGateways {
     const listenerSets = listenerSetsByGateway(world);
     const gateways: ServedGateway[] = [];
     const objects: DesiredObject[] = [];
@@ -103,6 +119,16 @@ export class EnvoyPlane implements DataPlaneInReconcile {
     }
     return { objects, gateways };
   }
+}
+
+/** What users' Gateways come to. */
+type UsersGateways = Contribution & { readonly gateways: readonly ServedGateway[] };
+
+/** What the gateways of a namespace check the controller by. */
+function trustObject(namespace: string, bundle: string, owner: OwnerReference | undefined): DesiredObject {
+  const metadata = metadataOf({ namespace, name: trustConfigMap, owner });
+  const object = { ...typeOf("OwnConfigMap"), metadata, data: doorFiles(doorFolder, bundle) };
+  return { kind: "OwnConfigMap", object };
 }
 
 /** Container ports of the egress pool for all imports, and who listens there. */

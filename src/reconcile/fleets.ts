@@ -10,6 +10,7 @@ import {
   annotations,
   derivedLabel,
   derivedName,
+  doorFolder,
   egressPool,
   group,
   gatewayClassName,
@@ -17,6 +18,8 @@ import {
   ingressPool,
   labels,
   systemNamespace,
+  tokenAudience,
+  trustConfigMap,
 } from "../model/names.ts";
 import { envoyBootstrap } from "./envoy-bootstrap.ts";
 import { gatewayAddresses, type AddressService } from "./gateway-addresses.ts";
@@ -68,6 +71,9 @@ function fleetName(namespace: string, gateway: string): FleetName {
   return plain.length <= 63 ? plain : hashedName(namespace, gateway).replaceAll(".", "-");
 }
 
+/** Name of all objects that are deployed for a user's Gateway. */
+export const fleetObjectName = (gateway: string): string => derivedLabel(gateway, "mc-wan");
+
 /** Whether a Gateway is a user's and ours to carry. */
 export function isUsersGateway(gateway: ObjectTypes["Gateway"]): boolean {
   return (
@@ -96,7 +102,7 @@ export function fleetOf(
   return {
     name: fleetName(namespace, name),
     namespace,
-    objectName: derivedLabel(name, "mc-wan"),
+    objectName: fleetObjectName(name),
     serviceType: asked === "NodePort" || asked === "LoadBalancer" ? asked : "ClusterIP",
     labels: { ...withoutOurs(infrastructure?.labels), [labels.gatewayName]: derivedName(name) },
     annotations: withoutOurs(infrastructure?.annotations),
@@ -232,6 +238,17 @@ function deploymentSpec(
           },
         ],
         containers: [envoyContainer(fleet, settings)],
+        volumes: [
+          {
+            name: "door",
+            projected: {
+              sources: [
+                { serviceAccountToken: { path: "token", audience: tokenAudience, expirationSeconds: 3600 } },
+                { configMap: { name: trustConfigMap } },
+              ],
+            },
+          },
+        ],
       },
     },
   };
@@ -263,6 +280,7 @@ function envoyContainer(fleet: Fleet, settings: Settings): object {
       failureThreshold: 3,
       successThreshold: 1,
     },
+    volumeMounts: [{ name: "door", mountPath: doorFolder, readOnly: true }],
     lifecycle: { preStop: { exec: { command: ["bash", "-c", leave] } } },
     resources: { requests: { cpu: "100m", memory: "128Mi" } },
     securityContext: {

@@ -85,6 +85,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       probes: [],
       draining: [],
       sendsTo: {},
+      accounts: new Map(),
       identities: [],
       trust: [],
       unaware: [],

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import type { AdvertisedIdentity } from "../api/gateway-advertisement.ts";
 import { reasons } from "../api/conditions.ts";
-import type { ServedGateway } from "../model/desired.ts";
+import type { FleetName, ServedGateway } from "../model/desired.ts";
 import { spiffeIdOf, trustDomainOf } from "../model/identity.ts";
 import type { ClusterIdentity, TrustedAuthority, WantedIdentity } from "../model/identity.ts";
 import { keyOf } from "../model/kube-object.ts";
@@ -16,6 +16,7 @@ import {
   ingressPool,
   systemNamespace,
 } from "../model/names.ts";
+import { fleetObjectName } from "./fleets.ts";
 import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isHeard } from "../model/world.ts";
@@ -38,6 +39,18 @@ export function wantedIdentities(
     .map(({ fleet, gateway }) => of(fleet, keyOf(gateway.metadata)));
   const pools = [of(ingressPool, "ingress"), of(egressPool, "egress")];
   return [controller, ...pools, ...users].sort((a, b) => compare(a.fleet, b.fleet));
+}
+
+/** The fleet of each ServiceAccount of gateways: whose Pods get what configuration. */
+export function fleetAccounts(gateways: readonly ServedGateway[]): ReadonlyMap<string, FleetName> {
+  const pools = [ingressPool, egressPool].map((pool) => [`${systemNamespace}/${pool}`, pool] as const);
+  const users = gateways
+    .filter(({ pooled }) => pooled === undefined)
+    .map(({ gateway, fleet }) => {
+      const { namespace = "", name } = gateway.metadata;
+      return [`${namespace}/${fleetObjectName(name)}`, fleet] as const;
+    });
+  return new Map([...pools, ...users]);
 }
 
 /** Whose word is taken, and why not that of some peers. */

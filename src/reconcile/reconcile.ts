@@ -20,7 +20,7 @@ import { EnvoyPlane } from "./envoy-plane.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
 import { GatewayApiPlane } from "./gateway-api-plane.ts";
 import { ImportGatherer } from "./gather-imports.ts";
-import { advertisedIdentity, trustOf, unawareOf, wantedIdentities } from "./identities.ts";
+import { advertisedIdentity, fleetAccounts, trustOf, unawareOf, wantedIdentities } from "./identities.ts";
 import { Materialiser } from "./materialise.ts";
 import { crdOwner } from "./owners.ts";
 import { heardPorts } from "./port-echo.ts";
@@ -115,6 +115,7 @@ export function createReconcile(): (world: World) => Desired {
     const identities = once("identities", [world.homeId, settings, assembled.gateways], () =>
       dataPlane.other === undefined ? wantedIdentities(world, assembled.gateways) : [],
     );
+    const accounts = once("accounts", [assembled.gateways], () => fleetAccounts(assembled.gateways));
     const unawareNow = unawareOf(world);
     const unaware = once("unaware", [unawareNow.join()], () => unawareNow);
     single.endPass();
@@ -134,6 +135,7 @@ export function createReconcile(): (world: World) => Desired {
       probes: materialised.probes,
       draining: dataPlane.draining,
       sendsTo,
+      accounts,
       identities,
       trust: trust.authorities,
       unaware,

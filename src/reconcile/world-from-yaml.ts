@@ -6,6 +6,7 @@ import { kinds, type KindName } from "../model/kinds.ts";
 import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
+import { isOurs } from "./owners.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import { usualStaleAfterMs } from "../model/partition.ts";
 import {
@@ -67,6 +68,7 @@ export function kindOf(object: KubeObject): KindName {
   for (const [name, info] of Object.entries(kinds)) {
     // Secrets of peers are in no World.
     if (name === "Secret") continue;
+    if (info.kind === "ConfigMap" && (name === "OwnConfigMap") !== isOurs(object)) continue;
     if (info.kind === "Secret" && (name === "IdentitySecret") !== isOfIdentity(object)) continue;
     if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion))
       return name as KindName;

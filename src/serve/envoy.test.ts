@@ -7,6 +7,7 @@ import type { AdsServer } from "../model/served.ts";
 import { envoyConfigOf, fleetName } from "../../test/serve/small-config.ts";
 import type { SmallConfig } from "../../test/serve/small-config.ts";
 import { ask, freePort, startBackend, startLoad, TestEnvoy, until } from "../../test/serve/test-envoy.ts";
+import { TestDoor } from "../../test/serve/test-door.ts";
 import type { Started } from "../../test/serve/test-envoy.ts";
 
 const silent: Log = {
@@ -27,13 +28,22 @@ describe("a real Envoy under the ADS server", function () {
     forget: () => undefined,
     observe: () => undefined,
   };
+  let door: TestDoor;
   let server: AdsServer;
   let xdsPort = 0;
   let envoy: TestEnvoy;
   const ports = { a: 0, b: 0, first: 0, second: 0 };
 
   const startServer = async (port: number): Promise<void> => {
-    server = createAdsServer({ log: silent, metrics, listen: `127.0.0.1:${port}`, replica: "one" });
+    server = createAdsServer({
+      log: silent,
+      metrics,
+      listen: `127.0.0.1:${port}`,
+      identifyPod: door.identifyPod,
+      token: () => door.replicaToken("one"),
+      maxConnectionAgeMs: 1_800_000,
+    });
+    server.admit(door.admission(fleetName));
     started.push(server);
     xdsPort = (await server.start()).port;
   };
@@ -53,11 +63,12 @@ describe("a real Envoy under the ADS server", function () {
     Number((await envoy.admin(`/stats?filter=^${name}$`)).split(": ")[1]);
 
   before(async () => {
+    door = await TestDoor.create();
     const [a, b] = [await startBackend("a"), await startBackend("b")];
     started.push(a, b);
     Object.assign(ports, { a: a.port, b: b.port, first: await freePort(), second: await freePort() });
     await startServer(0);
-    envoy = await TestEnvoy.start(xdsPort, fleetName);
+    envoy = await TestEnvoy.start(xdsPort, fleetName, door);
     started.push(envoy);
   });
 

@@ -15,6 +15,7 @@ import type { EnvoyConfig } from "../model/envoy-config.ts";
 import type { AdsServer } from "../model/served.ts";
 import { envoyConfigOf, fleetName } from "../../test/serve/small-config.ts";
 import { silentLog, silentMetrics } from "../../test/serve/silent.ts";
+import { TestDoor } from "../../test/serve/test-door.ts";
 import { ask, freePort, startBackend, startLoad, TestEnvoy, until } from "../../test/serve/test-envoy.ts";
 import type { Started } from "../../test/serve/test-envoy.ts";
 
@@ -70,13 +71,17 @@ describe("an Envoy that refuses one of many virtual hosts", function () {
       return index === 200 ? withBadNames(host) : host;
     };
   }
+  let door: TestDoor;
   const startServer = async (): Promise<void> => {
     server = createAdsServer({
       log: silentLog,
       metrics: silentMetrics,
       listen: `127.0.0.1:${ports.xds}`,
-      replica: "one",
+      identifyPod: door.identifyPod,
+      token: () => door.replicaToken("one"),
+      maxConnectionAgeMs: 1_800_000,
     });
+    server.admit(door.admission(fleetName));
     started.push(server);
     ports.xds = (await server.start()).port;
   };
@@ -90,12 +95,13 @@ describe("an Envoy that refuses one of many virtual hosts", function () {
     );
 
   before(async () => {
+    door = await TestDoor.create();
     const backend = await startBackend("a");
     started.push(backend);
     ports.backend = backend.port;
     ports.listener = await freePort();
     await startServer();
-    envoy = await TestEnvoy.start(ports.xds, fleetName);
+    envoy = await TestEnvoy.start(ports.xds, fleetName, door);
     started.push(envoy);
   });
 

@@ -138,6 +138,7 @@ export function buildCase(file: CaseFile): Case {
       probes: [],
       draining: file.draining ?? [],
       sendsTo: {},
+      accounts: new Map(),
       identities: [],
       trust: file.trust ?? [],
       unaware: [],

@@ -8,6 +8,7 @@ import type { Listener } from "../../src/envoy/envoy/config/listener/v3/listener
 import type { FleetConfig } from "../../src/model/envoy-config.ts";
 import type { AdsServer } from "../../src/model/served.ts";
 import { keptLog, keptMetrics } from "../quiet.ts";
+import { TestDoor } from "../serve/test-door.ts";
 import { freePort, TestEnvoy, until } from "../serve/test-envoy.ts";
 
 const fleetName = "fuzz";
@@ -22,15 +23,23 @@ export class RunningEnvoy {
   readonly #server: AdsServer;
   #envoy: TestEnvoy | undefined;
 
-  private constructor() {
-    const listen = "127.0.0.1:0";
-    this.#server = createAdsServer({ log: this.#log, metrics: this.#metrics, listen, replica: "one" });
+  private constructor(door: TestDoor) {
+    this.#server = createAdsServer({
+      log: this.#log,
+      metrics: this.#metrics,
+      listen: "127.0.0.1:0",
+      identifyPod: door.identifyPod,
+      token: () => door.replicaToken("one"),
+      maxConnectionAgeMs: 1_800_000,
+    });
+    this.#server.admit(door.admission(fleetName));
   }
 
   static async start(): Promise<RunningEnvoy> {
-    const running = new RunningEnvoy();
+    const door = await TestDoor.create();
+    const running = new RunningEnvoy(door);
     const { port } = await running.#server.start();
-    running.#envoy = await TestEnvoy.start(port, fleetName);
+    running.#envoy = await TestEnvoy.start(port, fleetName, door);
     await until("the Envoy", () =>
       Promise.resolve(running.#log.lines.some(({ text }) => text.includes("envoy connected"))),
     );

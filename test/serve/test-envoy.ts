@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { obtainBinaries } from "../../src/lab/binaries/binaries.ts";
+import { xdsCluster } from "../../src/reconcile/envoy-bootstrap.ts";
+import type { TestDoor } from "./test-door.ts";
 
 /** Something to be ended. */
 export interface Started {
@@ -40,12 +42,19 @@ export async function freePort(): Promise<number> {
 /** An Envoy that asks the ADS server at this port for everything. */
 export class TestEnvoy implements Started {
   readonly #process: ChildProcess;
-  readonly #folder: string;
+  readonly #folders: readonly [string, string];
+  /** Puts a new token in the place of the one before, as the kubelet does. */
+  readonly renewToken: () => Promise<void>;
   #output = "";
 
-  private constructor(process: ChildProcess, folder: string) {
+  private constructor(
+    process: ChildProcess,
+    folders: readonly [string, string],
+    renewToken: () => Promise<void>,
+  ) {
     this.#process = process;
-    this.#folder = folder;
+    this.#folders = folders;
+    this.renewToken = renewToken;
     const collect = (bytes: Buffer): void => {
       this.#output = (this.#output + bytes.toString()).slice(-100_000);
     };
@@ -53,14 +62,16 @@ export class TestEnvoy implements Started {
     process.stdout?.on("data", collect);
   }
 
-  static async start(xdsPort: number, fleet: string): Promise<TestEnvoy> {
+  /** `door`: of the server at that port, which has to let in Pods of the fleet. */
+  static async start(xdsPort: number, fleet: string, door: TestDoor): Promise<TestEnvoy> {
     const { envoy } = await obtainBinaries(["envoy"], { progress: () => undefined });
     const folder = await mkdtemp(join(tmpdir(), "mcwan-envoy-"));
     const config = join(folder, "bootstrap.json");
-    await writeFile(config, JSON.stringify(bootstrap(xdsPort, fleet)));
+    const { path, write } = await door.folder({ account: fleet, pod: "test-envoy" });
+    await writeFile(config, JSON.stringify(bootstrap(xdsPort, fleet, path)));
     const args = ["-c", config, "--concurrency", "1", "--disable-hot-restart", "-l", "info"];
     const child = spawn(envoy, [...args, "--admin-address-path", join(folder, "admin")], { stdio: "pipe" });
-    return new TestEnvoy(child, folder);
+    return new TestEnvoy(child, [folder, path], write);
   }
 
   /** What the Envoy wrote last. */
@@ -72,7 +83,7 @@ export class TestEnvoy implements Started {
   async admin(path: string): Promise<string> {
     const address = await until("the admin server", async () => {
       if (this.#process.exitCode !== null) throw new Error(`The Envoy ended.\n${this.#output}`);
-      const text = await readFile(join(this.#folder, "admin"), "utf8").catch(() => "");
+      const text = await readFile(join(this.#folders[0], "admin"), "utf8").catch(() => "");
       return text === "" ? undefined : text.trim();
     });
     return await (await fetch(`http://${address}${path}`)).text();
@@ -87,7 +98,7 @@ export class TestEnvoy implements Started {
       this.#process.kill("SIGKILL");
       await once(this.#process, "exit");
     }
-    await rm(this.#folder, { recursive: true, force: true });
+    for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -143,7 +154,7 @@ export function startLoad(host: string, portNow: () => number): { stop(): Promis
   };
 }
 
-function bootstrap(xdsPort: number, fleet: string): object {
+function bootstrap(xdsPort: number, fleet: string, folder: string): object {
   const ads = { resource_api_version: "V3", ads: {}, initial_fetch_timeout: "0s" };
   const address = (port: number): object => ({ socket_address: { address: "127.0.0.1", port_value: port } });
   return {
@@ -160,23 +171,7 @@ function bootstrap(xdsPort: number, fleet: string): object {
       lds_config: ads,
     },
     static_resources: {
-      clusters: [
-        {
-          name: "xds",
-          type: "STATIC",
-          connect_timeout: "1s",
-          typed_extension_protocol_options: {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-              "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-              explicit_http_config: { http2_protocol_options: {} },
-            },
-          },
-          load_assignment: {
-            cluster_name: "xds",
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(xdsPort) } }] }],
-          },
-        },
-      ],
+      clusters: [xdsCluster({ host: "127.0.0.1", port: xdsPort }, { folder, discovery: "STATIC" })],
     },
   };
 }

@@ -2,9 +2,11 @@
  * `mcwan controller`: what runs in a cluster. Reads flags and environment, makes the drivers, starts the stages, and ends
  * them when asked to.
  */
+import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { Option } from "commander";
 import { UsageError } from "../../model/errors.ts";
+import { doorFolder } from "../../model/names.ts";
 import { isReachable } from "../../model/ipv4.ts";
 import type { Log } from "../../model/log.ts";
 import type { Redacted } from "../../model/redacted.ts";
@@ -33,6 +35,7 @@ interface ControllerFlags extends DataPlaneFlags {
   readonly poolReplicas: number;
   readonly leaderElect: boolean;
   readonly trustDomain: string;
+  readonly tokenFile: string;
   readonly dataPlane: string;
   readonly ingressAddress: readonly string[];
   readonly portDrainLimit: number;
@@ -141,6 +144,7 @@ export function registerController(program: Command): void {
       trustDomain,
       "mc-wan.l7mp.io",
     )
+    .option("--token-file <file>", "token by which the other replicas know this one", `${doorFolder}/token`)
     .option("--leader-elect <boolean>", "write only while holding the Lease", yesOrNo, true)
     .action(async (flags: ControllerFlags) => {
       await controller(flags);
@@ -182,14 +186,16 @@ async function start(flags: ControllerFlags, settings: Settings, log: Log): Prom
     ...(flags.kubeconfig !== undefined && { kubeconfig: flags.kubeconfig }),
     ...(flags.context !== undefined && { context: flags.context }),
   });
+  const home = new drivers.KubeClient(access);
   const dataPlane = await dataPlaneNamed(flags.dataPlane).create({
     stage: (stage) => ({ stage, timing: drivers.realTiming, metrics, log: log.child({ stage }) }),
     xdsPort: flags.xdsPort,
-    replica: podName,
+    tokenKeys: () => home.tokenKeys(),
+    token: () => readFile(flags.tokenFile, "utf8"),
   });
   const run = new Controller({
     reconcile: createReconcile(),
-    home: new drivers.KubeClient(access),
+    home,
     connectPeer: connectPeerWith(drivers),
     probeGateway: drivers.probeTcp,
     certificateMaker: drivers.certificateMaker,

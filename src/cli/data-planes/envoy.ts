@@ -39,6 +39,7 @@ export class EnvoyDataPlane implements DataPlane {
   readonly #serve: LastGood<[EnvoyConfig], void>;
   readonly #gatewayStatuses: LastGood<[GatewayStatusInput], ReadonlyMap<ObjectKey, DesiredStatus>>;
   #translation: Translation | undefined;
+  #hasIdentity = false;
   #port = 0;
 
   constructor({ adsServer, translate, gatewayStatuses, context }: EnvoyDataPlaneOptions) {
@@ -57,6 +58,8 @@ export class EnvoyDataPlane implements DataPlane {
   }
 
   carry(world: World, desired: Desired): "New" | "Same" | undefined {
+    this.#adsServer.admit({ identity: world.controllerIdentity, accounts: desired.accounts });
+    this.#hasIdentity = world.controllerIdentity !== undefined;
     const before = this.#translation;
     this.#translation = this.#translate.run(world, desired);
     if (this.#translation === undefined) return undefined;
@@ -92,7 +95,8 @@ export class EnvoyDataPlane implements DataPlane {
   }
 
   waitsFor(): string | undefined {
-    return this.#translation === undefined ? "waits for a first configuration for Envoys" : undefined;
+    if (this.#translation === undefined) return "waits for a first configuration for Envoys";
+    return this.#hasIdentity ? undefined : "waits for the certificate that Envoys know it by";
   }
 
   async stop(): Promise<void> {

@@ -5,6 +5,7 @@
 import type { DataPlane } from "../../model/data-plane.ts";
 import { UsageError } from "../../model/errors.ts";
 import type { Settings } from "../../model/world.ts";
+import type { TokenKeys } from "../../drivers/grpc/pod-token.ts";
 import type { StageContext } from "../last-good.ts";
 
 /** Flags of `mcwan controller` that some data plane looks at. */
@@ -19,8 +20,10 @@ interface DataPlaneContext {
   readonly stage: (name: string) => StageContext;
   /** Where Envoys are served; 0: any free port. */
   readonly xdsPort: number;
-  /** Name of this replica's Pod. */
-  readonly replica: string;
+  /** By what the API server's tokens are checked. */
+  readonly tokenKeys: () => Promise<TokenKeys>;
+  /** This replica's own token. */
+  readonly token: () => Promise<string>;
 }
 
 /** One way to carry the traffic. */
@@ -33,6 +36,9 @@ export interface DataPlaneDriver {
   readonly create: (context: DataPlaneContext) => Promise<DataPlane>;
 }
 
+/** Half of the life of a gateway's token: whose Pod has gone is out by then. */
+const maxConnectionAgeMs = 1_800_000;
+
 /** All data planes. */
 export const dataPlanes: Readonly<Record<Settings["dataPlane"]["name"], DataPlaneDriver>> = {
   envoy: {
@@ -42,17 +48,30 @@ export const dataPlanes: Readonly<Record<Settings["dataPlane"]["name"], DataPlan
         throw new UsageError("--gateway-class goes with --data-plane gateway-api, not envoy");
       return { name: "envoy" };
     },
-    create: async ({ stage, xdsPort, replica }) => {
-      const [{ EnvoyDataPlane }, { createAdsServer }, { createTranslate }, { gatewayStatuses }] =
-        await Promise.all([
-          import("./envoy.ts"),
-          import("../../drivers/grpc/create-ads-server.ts"),
-          import("../../translate/translate.ts"),
-          import("../../reconcile/gateway-status.ts"),
-        ]);
-      const { log, metrics } = stage("serve");
+    create: async ({ stage, xdsPort, tokenKeys, token }) => {
+      const [
+        { EnvoyDataPlane },
+        { createAdsServer },
+        { createIdentifyPod },
+        { createTranslate },
+        { gatewayStatuses },
+      ] = await Promise.all([
+        import("./envoy.ts"),
+        import("../../drivers/grpc/create-ads-server.ts"),
+        import("../../drivers/grpc/pod-token.ts"),
+        import("../../translate/translate.ts"),
+        import("../../reconcile/gateway-status.ts"),
+      ]);
+      const { log, metrics, timing } = stage("serve");
       return new EnvoyDataPlane({
-        adsServer: createAdsServer({ log, metrics, listen: `0.0.0.0:${xdsPort}`, replica }),
+        adsServer: createAdsServer({
+          log,
+          metrics,
+          listen: `0.0.0.0:${xdsPort}`,
+          identifyPod: createIdentifyPod(tokenKeys, () => timing.now()),
+          token,
+          maxConnectionAgeMs,
+        }),
         translate: createTranslate(),
         gatewayStatuses,
         context: stage,

@@ -13,6 +13,7 @@ import { DeltaDiscoveryRequestSchema } from "../../envoy/envoy/service/discovery
 import type { AdsServer } from "../../model/served.ts";
 import { xdsType } from "../../model/xds-types.ts";
 import { silentLog, silentMetrics } from "../../../test/serve/silent.ts";
+import { TestDoor } from "../../../test/serve/test-door.ts";
 import { envoyConfigOf, fleetName } from "../../../test/serve/small-config.ts";
 import { adsDefinition } from "./ads-service.ts";
 import { createAdsServer } from "./create-ads-server.ts";
@@ -38,6 +39,11 @@ function request(
   return Buffer.from(toBinary(DeltaDiscoveryRequestSchema, message));
 }
 
+function withToken(metadata = new Metadata()): Metadata {
+  metadata.set("authorization", `Bearer ${token}`);
+  return metadata;
+}
+
 /** A stream that counts what comes. */
 class Stream {
   responses = 0;
@@ -47,12 +53,12 @@ class Stream {
   readonly call: ClientDuplexStream<Buffer, Buffer>;
 
   constructor(port: number, options: { readonly client?: Client; readonly metadata?: Metadata } = {}) {
-    this.#client = options.client ?? new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    this.#client = options.client ?? door.client(port);
     this.call = this.#client.makeBidiStreamRequest(
       path,
       rawBytes.requestSerialize,
       rawBytes.responseDeserialize,
-      options.metadata ?? new Metadata(),
+      withToken(options.metadata),
     );
     this.call.on("data", (bytes: Buffer) => {
       this.responses += 1;
@@ -74,6 +80,9 @@ async function until(what: string, isTrue: () => boolean): Promise<void> {
     await sleep(10);
   }
 }
+
+let door: TestDoor;
+let token = "";
 
 describe("the ADS server, when a client asks too much of it", function () {
   this.timeout(300_000);
@@ -105,13 +114,20 @@ describe("the ADS server, when a client asks too much of it", function () {
     return process.memoryUsage().rss / mebi;
   };
 
+  before(async () => {
+    door = await TestDoor.create();
+    token = await door.token({ account: fleetName, pod: "pod-1" });
+  });
   beforeEach(async () => {
     server = createAdsServer({
       log: silentLog,
       metrics: silentMetrics,
       listen: "127.0.0.1:0",
-      replica: "one",
+      identifyPod: door.identifyPod,
+      token: () => door.replicaToken("one"),
+      maxConnectionAgeMs: 1_800_000,
     });
+    server.admit(door.admission(fleetName));
     ({ port } = await server.start());
     server.publish(envoyConfigOf({ clusters: { a: 1_001 } }));
   });

@@ -1,6 +1,5 @@
 import { fromBinary, create, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials } from "@grpc/grpc-js";
-import type { ClientDuplexStream } from "@grpc/grpc-js";
+import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
@@ -12,6 +11,7 @@ import type { Log } from "../../model/log.ts";
 import type { Metrics } from "../../model/metrics.ts";
 import type { AdsServer } from "../../model/served.ts";
 import { xdsType } from "../../model/xds-types.ts";
+import { bearer, TestDoor } from "../../../test/serve/test-door.ts";
 import { envoyConfigOf, fleetName } from "../../../test/serve/small-config.ts";
 import { adsDefinition } from "./ads-service.ts";
 import { createAdsServer } from "./create-ads-server.ts";
@@ -45,6 +45,13 @@ interface Request {
   readonly errorDetail?: { readonly message?: string };
 }
 
+/** How a client comes in. */
+interface Way {
+  readonly door: TestDoor;
+  readonly token: string;
+  readonly path: string;
+}
+
 /** A scripted client on one stream. */
 class TestClient {
   readonly responses: DeltaDiscoveryResponse[] = [];
@@ -52,12 +59,13 @@ class TestClient {
   readonly #client: Client;
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
 
-  constructor(port: number, path: string = adsDefinition.DeltaAggregatedResources.path) {
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+  constructor(port: number, { door, token, path }: Way) {
+    this.#client = door.client(port);
     this.#call = this.#client.makeBidiStreamRequest(
       path,
       rawBytes.requestSerialize,
       rawBytes.responseDeserialize,
+      bearer(token),
     );
     this.#call.on("data", (bytes: Buffer) =>
       this.responses.push(fromBinary(DeltaDiscoveryResponseSchema, bytes)),
@@ -114,17 +122,39 @@ describe("the ADS server", function () {
   this.timeout(30_000);
   const servers: AdsServer[] = [];
   const clients: TestClient[] = [];
-  const startServer = async (replica: string): Promise<AdsServer & { port: number }> => {
-    const server = createAdsServer({ log: silent, metrics, listen: "127.0.0.1:0", replica });
+  let door: TestDoor;
+  let token = "";
+  const createServer = (replica: string, port = 0): AdsServer => {
+    const server = createAdsServer({
+      log: silent,
+      metrics,
+      listen: `127.0.0.1:${port}`,
+      identifyPod: door.identifyPod,
+      token: () => door.replicaToken(replica),
+      maxConnectionAgeMs: 1_800_000,
+    });
+    server.admit(door.admission(fleetName));
     servers.push(server);
+    return server;
+  };
+  const startServer = async (replica: string): Promise<AdsServer & { port: number }> => {
+    const server = createServer(replica);
     return Object.assign(server, await server.start());
   };
-  const connect = (port: number, path?: string): TestClient => {
-    const client = new TestClient(port, path);
+  const connect = (
+    port: number,
+    path: string = adsDefinition.DeltaAggregatedResources.path,
+    own = token,
+  ): TestClient => {
+    const client = new TestClient(port, { door, token: own, path });
     clients.push(client);
     return client;
   };
 
+  before(async () => {
+    door = await TestDoor.create();
+    token = await door.token({ account: fleetName, pod: "pod-1" });
+  });
   afterEach(async () => {
     for (const client of clients.splice(0)) client.close();
     await Promise.all(
@@ -200,8 +230,7 @@ describe("the ADS server", function () {
     await until(() => leader.listening().get("pod-1")?.has(1002) === true);
     const { port } = leader;
     await leader.stop();
-    const next = createAdsServer({ log: silent, metrics, listen: `127.0.0.1:${port}`, replica: "next" });
-    servers.push(next);
+    const next = createServer("next", port);
     await next.start();
     await until(() => next.acknowledgements().get("ns/gateway")?.programmed === 1);
     follower.followLeader(undefined);
@@ -212,9 +241,9 @@ describe("the ADS server", function () {
 
   it("ends a stream of reports that are none", async () => {
     const { port } = await startServer("one");
-    const nameless = connect(port, "/mcwan.v1.ReplicaReports/Report");
-    nameless.sendRaw(Buffer.from("{}"));
-    await until(() => nameless.ended === 3);
+    const replica = connect(port, "/mcwan.v1.ReplicaReports/Report", await door.replicaToken("two"));
+    replica.sendRaw(Buffer.from("{}"));
+    await until(() => replica.ended === 3);
   });
 
   it("ends streams in good order when it stops", async () => {

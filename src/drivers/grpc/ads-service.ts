@@ -3,23 +3,32 @@
  *
  *     Envoy ⇄ DeltaAggregatedResources ⇄ Fleets
  *
- * Speaks delta only: the bootstrap that mc-wan writes asks for nothing else, so the state-of-the-world variant is answered
- * with UNIMPLEMENTED. grpc-js never sees a message object, only bytes.
+ * Nobody is served without the token of a Pod of gateways, and that Pod gets its own fleet's configuration under its own name
+ * only. Speaks delta only: the bootstrap that mc-wan writes asks for nothing else, so the state-of-the-world variant is
+ * answered with UNIMPLEMENTED. grpc-js never sees a message object, only bytes.
  */
-import { Metadata, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import type { handleBidiStreamingCall, ServerDuplexStream, ServiceDefinition } from "@grpc/grpc-js";
 import type { Log } from "../../model/log.ts";
 import type { Metrics } from "../../model/metrics.ts";
 import type { EnvoyStream, Fleets } from "../../serve/fleets.ts";
 import type { StreamRequest } from "../../serve/stream-state.ts";
 import { decodeRequest, encodeResponse, streamRequestOf } from "./discovery-messages.ts";
+import { denial } from "./door.ts";
+import type { Denial, Door } from "./door.ts";
 import { rawBytes } from "./raw-bytes.ts";
 import { excessOf, introductionMs, maxStreams } from "./stream-limits.ts";
 
-/** The delta method of envoy.service.discovery.v3.AggregatedDiscoveryService. */
+/** The methods of envoy.service.discovery.v3.AggregatedDiscoveryService. */
 export const adsDefinition = {
   DeltaAggregatedResources: {
     path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+    requestStream: true,
+    responseStream: true,
+    ...rawBytes,
+  },
+  StreamAggregatedResources: {
+    path: "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
     requestStream: true,
     responseStream: true,
     ...rawBytes,
@@ -29,6 +38,7 @@ export const adsDefinition = {
 export interface AdsServiceOptions {
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly door: Pick<Door, "pod" | "fleetOf">;
   readonly fleets: Fleets;
   /** Called after an Envoy has acknowledged or refused something, or a stream has come or gone. */
   readonly onChange: () => void;
@@ -39,27 +49,67 @@ export interface AdsServiceOptions {
 /** A handler of the service, and an end to all of its streams. */
 export interface AdsService {
   readonly handler: handleBidiStreamingCall<Buffer, Buffer>;
+  /** Of the state-of-the-world variant. */
+  readonly refusal: handleBidiStreamingCall<Buffer, Buffer>;
   /** Ends every stream in good order: Envoys keep what they have and connect anew. */
   endAll(): void;
 }
 
 type Call = ServerDuplexStream<Buffer, Buffer>;
 
-/** Longest node.id and node.cluster: `<namespace>.<gateway>` and Pod names are shorter. */
-const maxIdLength = 512;
+/** What a node has to call itself. */
+interface Admitted {
+  /** Its Pod. */
+  readonly id: string;
+  /** Its fleet. */
+  readonly cluster: string;
+}
+
 
 /** Makes the service; a server has to be given its handler. */
 export function createAdsService(options: AdsServiceOptions): AdsService {
   const calls = new Set<Call>();
-  return {
-    handler: (call) => {
-      if (calls.size >= maxStreams) {
-        end(call, status.RESOURCE_EXHAUSTED, `More than ${maxStreams} streams.`);
+  const admitted = async (call: Call): Promise<Admitted | Denial> => {
+    const pod = await options.door.pod(call.metadata);
+    if ("code" in pod) return pod;
+    const fleet = options.door.fleetOf(pod);
+    if (fleet === undefined) return denial(status.PERMISSION_DENIED, "The Pod's account is of no gateways.");
+    return { id: pod.pod, cluster: fleet };
+  };
+  const begin = (call: Call, serve: (node: Admitted) => void): void => {
+    // A client that goes before it is known is no mistake.
+    call.on("error", () => undefined);
+    const refuse = (error: Denial): void => {
+      options.metrics.increment("mcwan_xds_denied_total", { code: status[error.code] });
+      call.emit("error", error);
+    };
+    if (calls.size >= maxStreams) {
+      refuse(denial(status.RESOURCE_EXHAUSTED, "Too many streams."));
+      return;
+    }
+    calls.add(call);
+    call.once("close", () => calls.delete(call));
+    call.once("cancelled", () => calls.delete(call));
+    void admitted(call).then((node) => {
+      if (!calls.has(call)) return;
+      if (!("code" in node)) {
+        serve(node);
         return;
       }
-      calls.add(call);
-      call.once("close", () => calls.delete(call));
-      serveStream(call, options);
+      calls.delete(call);
+      refuse(node);
+    });
+  };
+  return {
+    handler: (call) => {
+      begin(call, (node) => {
+        serveStream(call, options, node);
+      });
+    },
+    refusal: (call) => {
+      begin(call, () => {
+        call.emit("error", denial(status.UNIMPLEMENTED, "Only deltas are served."));
+      });
     },
     endAll: () => {
       for (const call of calls) call.end();
@@ -67,7 +117,7 @@ export function createAdsService(options: AdsServiceOptions): AdsService {
   };
 }
 
-function serveStream(call: Call, options: AdsServiceOptions): void {
+function serveStream(call: Call, options: AdsServiceOptions, node: Admitted): void {
   const { fleets, onChange, nowMs } = options;
   let stream: EnvoyStream | undefined;
   let isOver = false;
@@ -97,16 +147,21 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
       refuse("The request is no DeltaDiscoveryRequest.");
       return;
     }
+    // Only the first request of a stream is sure to name its node (X12); whichever does has to tell the truth.
+    const { id = "", cluster = "" } = message.node ?? {};
+    if (stream === undefined && (id === "" || cluster === "")) {
+      refuse("The first request must name node.id and node.cluster.");
+      return;
+    }
+    if (message.node !== undefined && (id !== node.id || cluster !== node.cluster)) {
+      options.metrics.increment("mcwan_xds_denied_total", { code: status[status.PERMISSION_DENIED] });
+      refuse("The node is not the Pod of the token, or its fleet not the Pod's.", status.PERMISSION_DENIED);
+      return;
+    }
     if (stream === undefined) {
-      // Only the first request of a stream is sure to name its node (X12).
-      const { id = "", cluster = "" } = message.node ?? {};
-      if (id === "" || cluster === "" || id.length > maxIdLength || cluster.length > maxIdLength) {
-        refuse("The first request must name node.id and node.cluster.");
-        return;
-      }
       log = log.child({ node: id, fleet: cluster });
       clearTimeout(introduction);
-      stream = open(call, options, { id, cluster });
+      stream = open(call, options, node);
       log.info("envoy connected");
     }
     const request = streamRequestOf(message);
@@ -132,14 +187,10 @@ function serveStream(call: Call, options: AdsServiceOptions): void {
 }
 
 function end(call: Call, code: status, details: string): void {
-  call.emit("error", { code, details, metadata: new Metadata() });
+  call.emit("error", denial(code, details));
 }
 
-function open(
-  call: Call,
-  options: AdsServiceOptions,
-  node: { readonly id: string; readonly cluster: string },
-): EnvoyStream {
+function open(call: Call, options: AdsServiceOptions, node: Admitted): EnvoyStream {
   const { fleets, metrics } = options;
   const stream = fleets.open(node.id, node.cluster, (responses) => {
     for (const response of responses) {
@@ -161,7 +212,7 @@ function noteAnswer(request: StreamRequest, log: Log, metrics: Metrics): void {
 
 function countStreams({ fleets, metrics }: AdsServiceOptions, fleet: string): void {
   const count = fleets.streams().get(fleet)?.length;
-  // Whoever reaches the port may name any number of fleets.
+  // Gateways come and go.
   if (count === undefined) metrics.forget("mcwan_xds_streams", { fleet });
   else metrics.set("mcwan_xds_streams", { fleet }, count);
 }

@@ -1,11 +1,12 @@
 /**
- * The Envoy side as one thing: ADS, replica reports and their sum, on one port.
+ * The Envoy side as one thing: ADS, replica reports and their sum, on one port, behind one door.
  *
  *     publish ─→ Fleets ⇄ Envoys
  *                  └→ own report ─┬─ leader: + reports of followers → acknowledgements, listening
  *                                 └─ follower: → the leader
  */
-import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from "@grpc/grpc-js";
+import { logVerbosity, Server, setLogVerbosity } from "@grpc/grpc-js";
+import type { ServerCredentials } from "@grpc/grpc-js";
 import { UnavailableError } from "../../model/errors.ts";
 import type { Log } from "../../model/log.ts";
 import type { Metrics } from "../../model/metrics.ts";
@@ -15,6 +16,8 @@ import type { Publication } from "../../serve/fleets.ts";
 import { mergeReports } from "../../serve/replica-report.ts";
 import type { Merged } from "../../serve/replica-report.ts";
 import { adsDefinition, createAdsService } from "./ads-service.ts";
+import { Door } from "./door.ts";
+import type { IdentifyPod } from "./pod-token.ts";
 import { createReportReceiver, reportDefinition } from "./replica-report.ts";
 import { startReporting } from "./report-sender.ts";
 import { maxStreamsOfConnection } from "./stream-limits.ts";
@@ -33,10 +36,12 @@ export interface AdsServerOptions {
   readonly metrics: Metrics;
   /** Address and port to listen on, `0.0.0.0:18000`; port 0 takes a free one. */
   readonly listen: string;
-  /** This replica's name among the others: its Pod's. */
-  readonly replica: string;
-  /** After about so long a connection ends (±10 %), so that Envoys spread over replicas. Never, if it isn't given. */
-  readonly maxConnectionAgeMs?: number;
+  /** Whose token one is. */
+  readonly identifyPod: IdentifyPod;
+  /** This replica's own token, by which others know it. */
+  readonly token: () => Promise<string>;
+  /** After about so long a connection ends (±10 %): tokens are looked at again, and Envoys spread over replicas. */
+  readonly maxConnectionAgeMs: number;
 }
 
 /** {@link AdsServer} with what its composition may want beyond the interface. */
@@ -49,7 +54,8 @@ setLogVerbosity(logVerbosity.NONE);
 
 /** Makes the server; it listens after `start()`. */
 export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer {
-  const { log, metrics, replica } = options;
+  const { log, metrics, token } = options;
+  const door = new Door(options.identifyPod, log);
   const nowMs = (): number => performance.now();
   const fleets = new Fleets();
   const callbacks: (() => void)[] = [];
@@ -87,21 +93,27 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
   const onChange = (): void => {
     timer ??= setTimeout(sumUp, coalesceMs);
   };
-  const receiver = createReportReceiver({ onChange, departedMs });
-  const service = createAdsService({ log, metrics, fleets, onChange, nowMs });
+  const receiver = createReportReceiver({ door, onChange, departedMs });
+  const service = createAdsService({ log, metrics, door, fleets, onChange, nowMs });
   const server = createServer(options.maxConnectionAgeMs);
-  server.addService(adsDefinition, { DeltaAggregatedResources: service.handler });
+  server.addService(adsDefinition, {
+    DeltaAggregatedResources: service.handler,
+    StreamAggregatedResources: service.refusal,
+  });
   server.addService(reportDefinition, { Report: receiver.handler });
   let ticker: NodeJS.Timeout | undefined;
 
   return {
     start: async () => {
-      const port = await bind(server, options.listen);
+      const port = await bind(server, options.listen, door.credentials);
       ticker = setInterval(() => {
         if (fleets.tick(nowMs())) onChange();
       }, tickMs);
       ticker.unref();
       return { port };
+    },
+    admit: (admission) => {
+      door.admit(admission);
     },
     publish: (config) => {
       const publication = fleets.publish(config, nowMs());
@@ -123,7 +135,13 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
       if (address === undefined) return;
       reporting = {
         address,
-        sender: startReporting({ address, replica, log, current: () => fleets.report() }),
+        sender: startReporting({
+          address,
+          token,
+          bundle: () => door.bundle,
+          log,
+          current: () => fleets.report(),
+        }),
       };
     },
     stop: async () => {
@@ -138,21 +156,20 @@ export function createAdsServer(options: AdsServerOptions): ReplicatedAdsServer 
   };
 }
 
-function createServer(maxConnectionAgeMs: number | undefined): Server {
+function createServer(maxConnectionAgeMs: number): Server {
   return new Server({
     "grpc.max_receive_message_length": maxRequestBytes,
     "grpc.max_concurrent_streams": maxStreamsOfConnection,
     "grpc.keepalive_time_ms": 30_000,
     "grpc.keepalive_timeout_ms": 10_000,
-    ...(maxConnectionAgeMs === undefined
-      ? {}
-      : { "grpc.max_connection_age_ms": maxConnectionAgeMs, "grpc.max_connection_age_grace_ms": drainMs }),
+    "grpc.max_connection_age_ms": maxConnectionAgeMs,
+    "grpc.max_connection_age_grace_ms": drainMs,
   });
 }
 
-async function bind(server: Server, address: string): Promise<number> {
+async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   return await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+    server.bindAsync(address, credentials, (error, port) => {
       if (error === null) resolve(port);
       else reject(new UnavailableError(`The ADS server can't listen on ${address}.`, { cause: error }));
     });

@@ -4,12 +4,20 @@
  *
  *     follower: current() → startReporting ──gRPC──→ ReportReceiver: reports() → mergeReports
  *
- * What comes in is checked by schema and limited in size; a stream that sends anything else is ended.
+ * Only controllers of this cluster may report, each for itself: a Pod's token says which. What comes in is checked by schema
+ * and limited in size; a stream that sends anything else is ended.
  */
-import { Metadata, status } from "@grpc/grpc-js";
-import type { handleClientStreamingCall, ServerReadableStream, ServiceDefinition } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
+import type {
+  handleClientStreamingCall,
+  sendUnaryData,
+  ServerReadableStream,
+  ServiceDefinition,
+} from "@grpc/grpc-js";
 import { departedReport } from "../../serve/replica-report.ts";
 import type { Report } from "../../serve/replica-report.ts";
+import { denial, isController } from "./door.ts";
+import type { Door } from "./door.ts";
 import { rawBytes } from "./raw-bytes.ts";
 import { parseReport } from "./report-message.ts";
 
@@ -17,8 +25,6 @@ import { parseReport } from "./report-message.ts";
 const maxReportBytes = 8 * 1024 * 1024;
 /** How many replicas may report: more than that is no deployment of ours. */
 const maxReplicas = 16;
-/** Header that names the replica, so that a stream that was cut and made anew counts once. */
-export const replicaHeader = "mcwan-replica";
 
 /** The method by which a replica reports. */
 export const reportDefinition = {
@@ -45,6 +51,7 @@ interface Replica {
 }
 
 export interface ReportReceiverOptions {
+  readonly door: Pick<Door, "pod">;
   readonly onChange: () => void;
   /** How long the ports that a replica named still count when it is gone, in milliseconds. */
   readonly departedMs: number;
@@ -52,7 +59,7 @@ export interface ReportReceiverOptions {
 
 /** Receives reports. */
 export function createReportReceiver(options: ReportReceiverOptions): ReportReceiver {
-  const { onChange, departedMs } = options;
+  const { door, onChange, departedMs } = options;
   const replicas = new Map<string, Replica>();
   const leave = (name: string, call: ServerReadableStream<Buffer, Buffer>): void => {
     const replica = replicas.get(name);
@@ -66,44 +73,51 @@ export function createReportReceiver(options: ReportReceiverOptions): ReportRece
     replica.timer.unref();
     onChange();
   };
+  const receive = (
+    name: string,
+    call: ServerReadableStream<Buffer, Buffer>,
+    callback: sendUnaryData<Buffer>,
+  ): void => {
+    const refuse = (code: status, details: string): void => {
+      leave(name, call);
+      callback(denial(code, details));
+    };
+    if (replicas.size >= maxReplicas && !replicas.has(name)) {
+      refuse(status.RESOURCE_EXHAUSTED, "Too many replicas report.");
+      return;
+    }
+    const replica: Replica = replicas.get(name) ?? { call, report: undefined };
+    clearTimeout(replica.timer);
+    replica.call = call;
+    replicas.set(name, replica);
+    call.on("data", (bytes: Buffer) => {
+      if (replica.call !== call) return;
+      const report = bytes.length > maxReportBytes ? undefined : parseReport(bytes);
+      if (report === undefined) {
+        refuse(status.INVALID_ARGUMENT, "The message is no report.");
+        return;
+      }
+      replica.report = report;
+      onChange();
+    });
+    call.on("end", () => {
+      leave(name, call);
+      callback(null, Buffer.alloc(0));
+    });
+    for (const event of ["cancelled", "close", "error"] as const) {
+      call.on(event, () => {
+        leave(name, call);
+      });
+    }
+  };
   return {
     handler: (call, callback) => {
-      const refuse = (code: status, details: string): void => {
-        leave(name, call);
-        callback({ code, details, metadata: new Metadata() });
-      };
-      const name = String(call.metadata.get(replicaHeader)[0] ?? "");
-      if (name === "" || name.length > 253) {
-        refuse(status.INVALID_ARGUMENT, "The replica must give its name.");
-        return;
-      }
-      if (replicas.size >= maxReplicas && !replicas.has(name)) {
-        refuse(status.RESOURCE_EXHAUSTED, "Too many replicas report.");
-        return;
-      }
-      const replica: Replica = replicas.get(name) ?? { call, report: undefined };
-      clearTimeout(replica.timer);
-      replica.call = call;
-      replicas.set(name, replica);
-      call.on("data", (bytes: Buffer) => {
-        if (replica.call !== call) return;
-        const report = bytes.length > maxReportBytes ? undefined : parseReport(bytes);
-        if (report === undefined) {
-          refuse(status.INVALID_ARGUMENT, "The message is no report.");
-          return;
-        }
-        replica.report = report;
-        onChange();
+      call.on("error", () => undefined);
+      void door.pod(call.metadata).then((pod) => {
+        if ("code" in pod) callback(pod);
+        else if (!isController(pod)) callback(denial(status.PERMISSION_DENIED, "Only controllers report."));
+        else receive(pod.pod, call, callback);
       });
-      call.on("end", () => {
-        leave(name, call);
-        callback(null, Buffer.alloc(0));
-      });
-      for (const event of ["cancelled", "close", "error"] as const) {
-        call.on(event, () => {
-          leave(name, call);
-        });
-      }
     },
     reports: () =>
       [...replicas.values()].map(({ report }) => report).filter((report) => report !== undefined),

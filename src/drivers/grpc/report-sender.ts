@@ -4,9 +4,11 @@
  */
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import type { ClientWritableStream } from "@grpc/grpc-js";
+import { createSecureContext } from "node:tls";
 import type { Log } from "../../model/log.ts";
 import type { Report } from "../../serve/replica-report.ts";
-import { replicaHeader, reportDefinition } from "./replica-report.ts";
+import { controllerServerName } from "../../model/names.ts";
+import { reportDefinition } from "./replica-report.ts";
 import { reportBytes } from "./report-message.ts";
 
 const coalesceMs = 20;
@@ -16,8 +18,10 @@ const maxRetryMs = 5_000;
 export interface ReportingOptions {
   /** The Lease holder: `host:port`. */
   readonly address: string;
-  /** This replica's name (its Pod's). */
-  readonly replica: string;
+  /** This replica's own token, which says who it is; asked for at each connection, since tokens rotate. */
+  readonly token: () => Promise<string>;
+  /** By whose certificates the leader's is checked, as PEM; asked for at each connection. */
+  readonly bundle: () => string;
   readonly log: Log;
   readonly current: () => Report;
 }
@@ -31,14 +35,9 @@ export interface Reporting {
 
 /** Reports to the Lease holder until stopped, over any number of connections. */
 export function startReporting(options: ReportingOptions): Reporting {
-  const { address, replica, current } = options;
+  const { address, token, bundle, current } = options;
   const log = options.log.child({ leader: address });
-  const client = new Client(address, credentials.createInsecure(), {
-    "grpc.keepalive_time_ms": 10_000,
-    "grpc.keepalive_timeout_ms": 5_000,
-    // Our own back-off decides.
-    "grpc.max_reconnect_backoff_ms": maxRetryMs,
-  });
+  let client: Client | undefined;
   let call: ClientWritableStream<Buffer> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let retryMs = minRetryMs;
@@ -53,10 +52,28 @@ export function startReporting(options: ReportingOptions): Reporting {
     sent = bytes;
     call.write(bytes);
   };
-  const connect = (): void => {
+  const retry = (): void => {
+    clearTimeout(timer);
+    // Half of the time is random: many replicas don't come back at once.
+    timer = setTimeout(() => void connect(), retryMs * (0.5 + Math.random() / 2));
+    timer.unref();
+    retryMs = Math.min(retryMs * 2, maxRetryMs);
+  };
+  const connect = async (): Promise<void> => {
     timer = undefined;
+    const own = await token().catch((error: unknown) => {
+      log.warn("the controller's own token can't be read", { error });
+      return undefined;
+    });
+    if (isStopped) return;
+    if (own === undefined || bundle() === "") {
+      retry();
+      return;
+    }
+    client?.close();
+    client = connectTo(address, bundle());
     const metadata = new Metadata();
-    metadata.set(replicaHeader, replica);
+    metadata.set("authorization", `Bearer ${own.trim()}`);
     const { path, requestSerialize, responseDeserialize } = reportDefinition.Report;
     const made = client.makeClientStreamRequest(
       path,
@@ -66,12 +83,8 @@ export function startReporting(options: ReportingOptions): Reporting {
       (error) => {
         if (isStopped || call !== made) return;
         call = undefined;
-        clearTimeout(timer);
         log.warn("reports to the leader ended", { code: error?.code });
-        // Half of the time is random: many replicas don't come back at once.
-        timer = setTimeout(connect, retryMs * (0.5 + Math.random() / 2));
-        timer.unref();
-        retryMs = Math.min(retryMs * 2, maxRetryMs);
+        retry();
       },
     );
     call = made;
@@ -84,7 +97,7 @@ export function startReporting(options: ReportingOptions): Reporting {
     sent = undefined;
     send();
   };
-  connect();
+  void connect();
   return {
     changed: () => {
       if (isStopped || call === undefined || timer !== undefined) return;
@@ -95,7 +108,21 @@ export function startReporting(options: ReportingOptions): Reporting {
       isStopped = true;
       clearTimeout(timer);
       call?.end();
-      client.close();
+      client?.close();
     },
   };
+}
+
+/** Whatever the address, the certificate has to be a controller's of this cluster. */
+function connectTo(address: string, bundle: string): Client {
+  const channel = credentials.createFromSecureContext(
+    createSecureContext({ ca: bundle, minVersion: "TLSv1.3", maxVersion: "TLSv1.3" }),
+  );
+  return new Client(address, channel, {
+    "grpc.ssl_target_name_override": controllerServerName,
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    // Our own back-off decides.
+    "grpc.max_reconnect_backoff_ms": maxRetryMs,
+  });
 }

@@ -10,6 +10,7 @@ import type { KubeObject } from "../../model/kube-object.ts";
 import { fieldManager } from "../../model/names.ts";
 import { isRecord } from "../../model/record.ts";
 import type { KubeReader, ListOptions, ListPage, WatchOptions } from "../../observe/kube-reader.ts";
+import type { TokenKeys } from "../grpc/pod-token.ts";
 import type { ClusterAccess } from "./cluster-access.ts";
 import { kubePath } from "./kube-path.ts";
 import type { PathTarget } from "./kube-path.ts";
@@ -143,6 +144,21 @@ export class KubeClient implements KubeReader, KubeWriter {
     } catch (error) {
       if (!(error instanceof RefusedError) || error.status !== 404) throw error;
     }
+  }
+
+  /** Issuer and public keys of the cluster's ServiceAccount tokens. Throws as every request does. */
+  async tokenKeys(): Promise<TokenKeys> {
+    // Keys come as application/jwk-set+json, and as nothing else.
+    const get = async (path: string): Promise<unknown> =>
+      await this.#transport.json({ method: "GET", path, action: `get ${path}`, accept: "*/*" });
+    const [configuration, keys] = await Promise.all([
+      get("/.well-known/openid-configuration"),
+      get("/openid/v1/jwks"),
+    ]);
+    const issuer = isRecord(configuration) ? configuration["issuer"] : undefined;
+    if (typeof issuer !== "string" || !isRecord(keys) || !Array.isArray(keys["keys"]))
+      throw new UnavailableError("the API server doesn't tell by what its tokens are checked");
+    return { issuer, keys: keys as unknown as TokenKeys["keys"] };
   }
 
   async close(): Promise<void> {

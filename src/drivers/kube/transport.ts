@@ -24,6 +24,8 @@ export interface KubeRequest {
   readonly action: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  /** What of JSON is asked for; `application/json`, if nothing is said. */
+  readonly accept?: string;
   readonly signal?: AbortSignal | undefined;
   /** About a Secret: errors tell nothing of the answer. */
   readonly secret?: boolean;
@@ -88,7 +90,7 @@ export class Transport {
         path: `${server.pathname.replace(/\/$/, "")}${request.path}`,
         method: request.method,
         headers: {
-          accept: "application/json",
+          accept: request.accept ?? "application/json",
           "user-agent": "mc-wan",
           ...(authorization === undefined ? {} : { authorization }),
           ...(request.body === undefined
