@@ -142,12 +142,11 @@ const usedEverything: Claim = {
 };
 
 const secretsAtHome: Claim = {
-  // ConfigMaps of its own it has in every namespace with gateways.
-  title: `Secrets were read in ${systemNamespace} only`,
+  title: `Secrets and ConfigMaps were read in ${systemNamespace} only`,
   needsLab: true,
   prove: async (environment) => {
     const uses = await seen(environment);
-    const ofSecrets = uses.filter(({ resource }) => resource === "secrets");
+    const ofSecrets = uses.filter(({ resource }) => resource === "secrets" || resource === "configmaps");
     const namespaces = [...new Set(ofSecrets.map(({ namespace }) => namespace))];
     const evidence = { requests: ofSecrets.length, namespaces };
     must(

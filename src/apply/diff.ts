@@ -49,12 +49,10 @@ const labelledKinds: ReadonlySet<KindName> = new Set<KindName>([
   "ServiceAccount",
   "Deployment",
   "PodDisruptionBudget",
-  "OwnConfigMap",
 ]);
 
 /** Kinds that mc-wan writes, and so deletes when they are no longer wanted. */
 export const writtenKinds = [
-  "OwnConfigMap",
   "Service",
   "EndpointSlice",
   "Endpoints",

@@ -19,7 +19,6 @@ import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
 import type { IEndpointSlice } from "kubernetes-models/discovery.k8s.io/v1/EndpointSlice";
 import type { IServiceCIDR } from "kubernetes-models/networking.k8s.io/v1/ServiceCIDR";
 import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
-import type { IConfigMap } from "kubernetes-models/v1/ConfigMap";
 import type { IEndpoints } from "kubernetes-models/v1/Endpoints";
 import type { INamespace } from "kubernetes-models/v1/Namespace";
 import type { INode } from "kubernetes-models/v1/Node";
@@ -75,7 +74,6 @@ export const kinds = {
   TlsSecret: of("v1", "Secret", inNamespace("secrets")),
   IdentitySecret: of("v1", "Secret", inNamespace("secrets")),
   ConfigMap: of("v1", "ConfigMap", inNamespace("configmaps")),
-  OwnConfigMap: of("v1", "ConfigMap", inNamespace("configmaps")),
   EndpointSlice: of("discovery.k8s.io/v1", "EndpointSlice", inNamespace("endpointslices")),
   Deployment: of("apps/v1", "Deployment", inNamespace("deployments")),
   PodDisruptionBudget: of("policy/v1", "PodDisruptionBudget", inNamespace("poddisruptionbudgets")),
@@ -143,7 +141,6 @@ export interface ObjectTypes {
   /** Only authorities. */
   ConfigMap: AuthorityConfigMap;
   /** Those that mc-wan writes. */
-  OwnConfigMap: Kube<IConfigMap>;
   EndpointSlice: Kube<IEndpointSlice>;
   Deployment: Kube<IDeployment>;
   PodDisruptionBudget: Kube<IPodDisruptionBudget>;

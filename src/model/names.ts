@@ -34,9 +34,7 @@ export const controllerIdentity = "mc-wan-controller";
 export const controllerAccount = "mc-wan-controller";
 /** For whom tokens are made that gateways and controllers show to a controller. */
 export const tokenAudience = "mc-wan";
-/** In each namespace with gateways: by what they check the controller. */
-export const trustConfigMap = "mc-wan-trust";
-/** Where Pods of gateways and of the controller have their token, and gateways what is in {@link trustConfigMap}. */
+/** Where Pods of gateways and of the controller have their token, and gateways by what they check the controller. */
 export const doorFolder = "/var/run/mc-wan";
 /** The name that the controller's certificate carries, whatever address Envoys reach it at. */
 export const controllerServerName = `mc-wan-xds.${systemNamespace}.svc`;
@@ -97,6 +95,8 @@ export const annotations = {
    * all: `5432,6432`.
    */
   servicePorts: `${group}/service-ports`,
+  /** On gateway Pods: a file beside their token, by its name. */
+  doorFile: (name: string): string => `${group}/${name}`,
   /** On our ReferenceGrants: container ports of the egress pool by port of the service, `8080:20123,9090:24321`. */
   egressPorts: `${group}/egress-ports`,
   /** On the authority's Secret: somebody asks for a new one. Taken away when it is begun. */

@@ -49,7 +49,6 @@ export const homeKinds = [
   "TlsSecret",
   "IdentitySecret",
   "ConfigMap",
-  "OwnConfigMap",
   "ReferenceGrant",
   "EnvoyProxy",
   "ServiceExport",

@@ -20,8 +20,6 @@ const selections: Partial<Record<HomeKind, WatchedKind["selection"]>> = {
   Endpoints: ours,
   ServiceAccount: ours,
   Deployment: ours,
-  OwnConfigMap: ours,
-  ConfigMap: { labels: `${labels.managedBy}!=${labels.managedByValue}` },
   PodDisruptionBudget: ours,
   CustomResourceDefinition: { fields: `metadata.name=${ownerCrd}` },
   TlsSecret: { fields: `type=${tlsSecretType}`, labels: `!${labels.identity}` },

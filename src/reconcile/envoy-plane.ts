@@ -4,14 +4,7 @@
  */
 import type { DesiredObject, ServedGateway } from "../model/desired.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import {
-  doorFolder,
-  egressPool,
-  gatewayClassName,
-  ingressPool,
-  systemNamespace,
-  trustConfigMap,
-} from "../model/names.ts";
+import { annotations, egressPool, gatewayClassName, ingressPool, systemNamespace } from "../model/names.ts";
 import { compare } from "../model/order.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import type { World } from "../model/world.ts";
@@ -27,8 +20,7 @@ import type { Import } from "./import-side.ts";
 import { ingressService } from "./ingress-service.ts";
 import { advertise } from "./ingress-sites.ts";
 import { listenerSetsByGateway } from "./listener-sets.ts";
-import { doorFiles } from "./envoy-bootstrap.ts";
-import { isOurs, metadataOf, typeOf } from "./owners.ts";
+import { isOurs } from "./owners.ts";
 import { sliceName } from "./proxy-slices.ts";
 
 /** mc-wan's own Envoys. */
@@ -68,24 +60,17 @@ export class EnvoyPlane implements DataPlaneInReconcile {
       [policies, home.Service, home.GatewayAdvertisement, draining, settings],
       () => ingressService(world, policies, draining),
     );
-    const pools = this.#once("pools", [JSON.stringify(ingress.service), owner, settings], () =>
-      sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings)),
+    const bundle = controllerAuthorities(world);
+    const pools = this.#once("pools", [JSON.stringify(ingress.service), owner, settings, bundle], () =>
+      sharedPools(ingress.service, owner).flatMap((fleet) => fleetObjects(fleet, settings, bundle)),
     );
-    const users = this.#usersGateways(world, owner);
-    const namespaces = new Set([
-      systemNamespace,
-      ...users.gateways.map(({ gateway }) => gateway.metadata.namespace ?? ""),
-    ]);
-    const bundle = world.controllerIdentity?.bundle;
-    const trust = this.#once("trust", [[...namespaces].join(), bundle, owner], () =>
-      bundle === undefined ? [] : [...namespaces].map((namespace) => trustObject(namespace, bundle, owner)),
-    );
+    const users = this.#usersGateways(world, { owner, bundle });
     const egressPods = readyPods(world, egressPool, zones);
     this.#memo.endPass();
     return {
       gatewayClassName,
       ingressAddresses,
-      contributions: [{ objects: advertisement }, { objects: trust }, { objects: pools }, users],
+      contributions: [{ objects: advertisement }, { objects: pools }, users],
       homePools,
       draining,
       ingress: { unaddressed, closed: ingress.closed },
@@ -98,7 +83,10 @@ export class EnvoyPlane implements DataPlaneInReconcile {
     return this.#memo.get(key, dependencies, compute) as T;
   }
 
-  #usersGateways(world: World, owner: OwnerReference | undefined): UsersGateways {
+  #usersGateways(
+    world: World,
+    { owner, bundle }: { readonly owner: OwnerReference | undefined; readonly bundle: string | undefined },
+  ): Contribution {
     const listenerSets = listenerSetsByGateway(world);
     const gateways: ServedGateway[] = [];
     const objects: DesiredObject[] = [];
@@ -112,8 +100,8 @@ export class EnvoyPlane implements DataPlaneInReconcile {
       gateways.push(this.#once(`served ${key}`, [gateway, found, ...ofSets], () => served));
       const names = addressServices.map(({ name }) => name).join();
       objects.push(
-        ...this.#once(`fleet ${key}`, [gateway, ...ofSets, names, world.settings, owner], () =>
-          fleetObjects({ ...fleetOf(gateway, sets), addressServices, owner }, world.settings),
+        ...this.#once(`fleet ${key}`, [gateway, ...ofSets, names, world.settings, owner, bundle], () =>
+          fleetObjects({ ...fleetOf(gateway, sets), addressServices, owner }, world.settings, bundle),
         ),
       );
     }
@@ -121,14 +109,15 @@ export class EnvoyPlane implements DataPlaneInReconcile {
   }
 }
 
-/** What users' Gateways come to. */
-type UsersGateways = Contribution & { readonly gateways: readonly ServedGateway[] };
-
-/** What the gateways of a namespace check the controller by. */
-function trustObject(namespace: string, bundle: string, owner: OwnerReference | undefined): DesiredObject {
-  const metadata = metadataOf({ namespace, name: trustConfigMap, owner });
-  const object = { ...typeOf("OwnConfigMap"), metadata, data: doorFiles(doorFolder, bundle) };
-  return { kind: "OwnConfigMap", object };
+/**
+ * By what gateways check the controller: the authorities of this cluster, or what its gateways were told while they can't be
+ * read. Unknown is not empty: without it no Envoy is deployed.
+ */
+function controllerAuthorities({ controllerIdentity, home }: World): string | undefined {
+  if (controllerIdentity !== undefined) return controllerIdentity.bundle;
+  const standing = home.Deployment.get(`${systemNamespace}/${ingressPool}`);
+  if (standing === undefined || !isOurs(standing)) return undefined;
+  return standing.spec?.template.metadata?.annotations?.[annotations.doorFile("ca.crt")];
 }
 
 /** Container ports of the egress pool for all imports, and who listens there. */

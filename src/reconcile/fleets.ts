@@ -19,9 +19,8 @@ import {
   labels,
   systemNamespace,
   tokenAudience,
-  trustConfigMap,
 } from "../model/names.ts";
-import { envoyBootstrap } from "./envoy-bootstrap.ts";
+import { doorFiles, envoyBootstrap } from "./envoy-bootstrap.ts";
 import { gatewayAddresses, type AddressService } from "./gateway-addresses.ts";
 import { adminPort, containerPort, readyPort } from "../model/container-ports.ts";
 import { isOurs, metadataOf, typeOf } from "./owners.ts";
@@ -139,8 +138,11 @@ export function parametersProblem(
   return { reason: reasons.InvalidParameters, message };
 }
 
-/** Deployment, Service, ServiceAccount and PodDisruptionBudget of a fleet. */
-export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] {
+/**
+ * Deployment, Service, ServiceAccount and PodDisruptionBudget of a fleet. `bundle` is by what its Envoys check the controller;
+ * while there is none they could not be served, and there is no Deployment.
+ */
+export function fleetObjects(fleet: Fleet, settings: Settings, bundle: string | undefined): DesiredObject[] {
   const selector = { [labels.fleet]: fleet.name };
   const named = (name: string): ObjectMeta =>
     metadataOf({
@@ -171,10 +173,18 @@ export function fleetObjects(fleet: Fleet, settings: Settings): DesiredObject[] 
         spec: { maxUnavailable: 1, selector: { matchLabels: selector } },
       },
     },
-    {
-      kind: "Deployment",
-      object: { ...typeOf("Deployment"), metadata, spec: deploymentSpec(fleet, settings, selector) },
-    },
+    ...(bundle === undefined
+      ? []
+      : [
+          {
+            kind: "Deployment" as const,
+            object: {
+              ...typeOf("Deployment"),
+              metadata,
+              spec: deploymentSpec(fleet, { settings, selector, bundle }),
+            },
+          },
+        ]),
   ];
 }
 
@@ -203,9 +213,17 @@ const leave = [post("/healthcheck/fail"), "sleep 5", post("/drain_listeners?grac
 
 function deploymentSpec(
   fleet: Fleet,
-  settings: Settings,
-  selector: Readonly<Record<string, string>>,
+  {
+    settings,
+    selector,
+    bundle,
+  }: {
+    readonly settings: Settings;
+    readonly selector: Readonly<Record<string, string>>;
+    readonly bundle: string;
+  },
 ): object {
+  const files = Object.entries(doorFiles(doorFolder, bundle));
   return {
     replicas: settings.poolReplicas,
     selector: { matchLabels: selector },
@@ -213,7 +231,11 @@ function deploymentSpec(
     template: {
       metadata: {
         labels: { ...fleet.labels, ...selector, [labels.managedBy]: labels.managedByValue },
-        ...(Object.keys(fleet.annotations ?? {}).length === 0 ? {} : { annotations: fleet.annotations }),
+        // No object beside the Deployment: so none has to be written where users' Gateways are. Other authorities are new Pods.
+        annotations: {
+          ...fleet.annotations,
+          ...Object.fromEntries(files.map(([name, text]) => [annotations.doorFile(name), text])),
+        },
       },
       spec: {
         serviceAccountName: fleet.objectName,
@@ -244,7 +266,17 @@ function deploymentSpec(
             projected: {
               sources: [
                 { serviceAccountToken: { path: "token", audience: tokenAudience, expirationSeconds: 3600 } },
-                { configMap: { name: trustConfigMap } },
+                {
+                  downwardAPI: {
+                    items: files.map(([name]) => ({
+                      path: name,
+                      fieldRef: {
+                        apiVersion: "v1",
+                        fieldPath: `metadata.annotations['${annotations.doorFile(name)}']`,
+                      },
+                    })),
+                  },
+                },
               ],
             },
           },

@@ -6,7 +6,7 @@ import { kinds, type KindName } from "../model/kinds.ts";
 import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
-import { isOurs } from "./owners.ts";
+import { Redacted } from "../model/redacted.ts";
 import { authorityConfigMapOf, tlsSecretOf } from "../model/tls-objects.ts";
 import { usualStaleAfterMs } from "../model/partition.ts";
 import {
@@ -37,6 +37,8 @@ export interface WorldFile {
   }[];
   /** Kinds that the home cluster does not have. */
   readonly absentKinds?: readonly HomeKind[];
+  /** Nobody can tell by what gateways would check the controller. */
+  readonly hasNoAuthority?: boolean;
   /** Keys of Secrets whose certificates have ended. */
   readonly expired?: readonly string[];
   /** Ports by Pod name. */
@@ -48,6 +50,13 @@ export interface WorldFile {
   /** Gateways of stale peers that were probed, by `address:port`. */
   readonly answering?: Readonly<Record<string, boolean>>;
 }
+
+/** What controllers show to Envoys where a file doesn't have it. */
+const someIdentity: NonNullable<World["controllerIdentity"]> = {
+  certificatePem: "certificate of the controller",
+  keyPem: new Redacted("its key"),
+  bundle: "authorities of the cluster",
+};
 
 /** Settings where a file doesn't say otherwise. */
 const testSettings: Settings = {
@@ -68,7 +77,6 @@ export function kindOf(object: KubeObject): KindName {
   for (const [name, info] of Object.entries(kinds)) {
     // Secrets of peers are in no World.
     if (name === "Secret") continue;
-    if (info.kind === "ConfigMap" && (name === "OwnConfigMap") !== isOurs(object)) continue;
     if (info.kind === "Secret" && (name === "IdentitySecret") !== isOfIdentity(object)) continue;
     if (info.kind === object.kind && group(info.apiVersion) === group(object.apiVersion))
       return name as KindName;
@@ -140,7 +148,9 @@ export function worldFrom(file: WorldFile): World {
     overdue: new Set(file.overdue),
     answering: new Map(Object.entries(file.answering ?? {})),
     identity: clusterIdentity(home.IdentitySecret, file.homeId, settings),
-    controllerIdentity: controllerIdentityOf(home.IdentitySecret),
+    controllerIdentity: file.hasNoAuthority
+      ? undefined
+      : (controllerIdentityOf(home.IdentitySecret) ?? someIdentity),
     settings,
   };
 }
