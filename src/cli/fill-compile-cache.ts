@@ -16,6 +16,7 @@ const modules = [
   "../drivers/metrics/prometheus-metrics.ts",
   "../drivers/timing/real-timing.ts",
   "../drivers/net/tcp-probe.ts",
+  "../drivers/x509/certificate-maker.ts",
   "./run.ts",
   "./status-pages.ts",
   "../reconcile/reconcile.ts",

@@ -8,7 +8,7 @@ import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { expect } from "chai";
-import { envoyProgram, portOf, startCase } from "../../test/translate/run-case.ts";
+import { envoyProgram, portOf, startCase, thisHost } from "../../test/translate/run-case.ts";
 import type { RunningCase } from "../../test/translate/run-case.ts";
 import { createAuthority } from "../lab/certificates.ts";
 import type { KubeObject } from "../model/kube-object.ts";
@@ -49,7 +49,7 @@ function objectsOf({ name, port, validation, appProtocol }: Backend): KubeObject
       metadata: { namespace, name: `${name}-1`, labels: { "kubernetes.io/service-name": name } },
       addressType: "IPv4",
       ports: [{ name: "https", port }],
-      endpoints: [{ addresses: ["127.0.0.1"] }],
+      endpoints: [{ addresses: [thisHost] }],
     },
     {
       apiVersion: "gateway.networking.k8s.io/v1",

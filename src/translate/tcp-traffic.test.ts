@@ -88,9 +88,13 @@ describe("TCP through real Envoys", function () {
     serve((socket) => {
       tunnels[name]++;
       const onward = connect({ host: "127.0.0.1", port: port(), allowHalfOpen: true });
-      onward.on("error", () => socket.destroy());
+      onward.on("error", () => {
+        socket.destroy();
+      });
       socket.on("close", () => onward.destroy());
-      onward.on("close", () => socket.destroySoon());
+      onward.on("close", () => {
+        socket.destroySoon();
+      });
       socket.pipe(onward);
       onward.pipe(socket);
     });

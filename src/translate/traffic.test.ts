@@ -13,6 +13,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
 import { findBinary } from "../lab/binaries/binaries.ts";
 import { buildCase, parseCase } from "./case-file.ts";
+import { thisHost } from "../../test/translate/run-case.ts";
 import { staticBootstrap } from "../../test/translate/static-bootstrap.ts";
 import { createTranslate } from "./translate.ts";
 
@@ -125,7 +126,7 @@ describe("traffic through a real Envoy", function () {
       staticBootstrap([...config.fleets.values()], {
         address: "127.0.0.1",
         portOf: (port) => bound[port] ?? 0,
-      }),
+      }).replaceAll(`"${thisHost}"`, '"127.0.0.1"'),
     );
     envoy = spawn(
       program,

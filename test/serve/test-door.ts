@@ -128,7 +128,7 @@ export class TestDoor {
   }
 
   /** A folder such as the kubelet makes, with token and authorities; gives what replaces the token in it. */
-  async folder(claims: TokenClaims): Promise<{ readonly path: string; write(): Promise<void> }> {
+  async folder(claims: TokenClaims): Promise<{ readonly path: string; readonly write: () => Promise<void> }> {
     const path = await mkdtemp(join(tmpdir(), "mcwan-door-"));
     let version = 0;
     const write = async (): Promise<void> => {
