@@ -3,6 +3,7 @@
  * tokens as an API server signs them.
  */
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
+import type { ClientOptions } from "@grpc/grpc-js";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { CryptoKey } from "jose";
 import { mkdir, mkdtemp, rename, symlink, writeFile } from "node:fs/promises";
@@ -120,10 +121,11 @@ export class TestDoor {
   }
 
   /** A client that trusts the authority. */
-  client(port: number): Client {
+  client(port: number, options: ClientOptions = {}): Client {
     const context = createSecureContext({ ca: this.bundle, minVersion: "TLSv1.3" });
     return new Client(`127.0.0.1:${port}`, credentials.createFromSecureContext(context), {
       "grpc.ssl_target_name_override": controllerServerName,
+      ...options,
     });
   }
 

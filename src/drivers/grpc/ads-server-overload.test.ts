@@ -1,16 +1,18 @@
 /** Clients that would use up the server: each costs it little, is refused where it goes too far, and harms no other. */
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata } from "@grpc/grpc-js";
-import type { ClientDuplexStream } from "@grpc/grpc-js";
+import { Metadata } from "@grpc/grpc-js";
+import type { Client, ClientDuplexStream } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { connect as connectHttp2 } from "node:http2";
 import type { IncomingHttpHeaders } from "node:http2";
 import { connect as connectTcp, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { DeltaDiscoveryRequestSchema } from "../../envoy/envoy/service/discovery/v3/discovery_pb.ts";
 import type { AdsServer } from "../../model/served.ts";
+import { controllerServerName } from "../../model/names.ts";
 import { xdsType } from "../../model/xds-types.ts";
 import { silentLog, silentMetrics } from "../../../test/serve/silent.ts";
 import { TestDoor } from "../../../test/serve/test-door.ts";
@@ -172,7 +174,10 @@ describe("the ADS server, when a client asks too much of it", function () {
     head.writeUInt8(1, 0);
     head.writeUInt32BE(bomb.length, 1);
     const before = residentMiB();
-    const session = connectHttp2(`http://127.0.0.1:${port}`);
+    const session = connectHttp2(`https://127.0.0.1:${port}`, {
+      ca: door.bundle,
+      servername: controllerServerName,
+    });
     open.push({
       close: () => {
         session.destroy();
@@ -184,6 +189,7 @@ describe("the ADS server, when a client asks too much of it", function () {
       ":path": path,
       "content-type": "application/grpc",
       "grpc-encoding": "gzip",
+      authorization: `Bearer ${token}`,
       te: "trailers",
     });
     let status: string | undefined;
@@ -205,9 +211,7 @@ describe("the ADS server, when a client asks too much of it", function () {
     const streams: Stream[] = [];
     const connections = maxStreams / maxStreamsOfConnection;
     for (let index = 0; index < connections; index += 1) {
-      const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-        "grpc.use_local_subchannel_pool": 1,
-      });
+      const client = door.client(port, { "grpc.use_local_subchannel_pool": 1 });
       for (let each = 0; each < maxStreamsOfConnection; each += 1) streams.push(connect({ client }));
     }
     for (const { call } of streams) call.write(request(cluster));
@@ -223,7 +227,13 @@ describe("the ADS server, when a client asks too much of it", function () {
 
   it("answers no ping without end, and serves the others meanwhile", async () => {
     const before = residentMiB();
-    const socket = connectTcp(port, "127.0.0.1");
+    const socket = connectTls({
+      host: "127.0.0.1",
+      port,
+      ca: door.bundle,
+      servername: controllerServerName,
+      ALPNProtocols: ["h2"],
+    });
     open.push({ close: () => socket.destroy() });
     socket.on("error", () => undefined);
     // Its answers are never read.
