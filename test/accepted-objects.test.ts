@@ -125,7 +125,7 @@ describe("objects that reconcile wants, at a real API server", function () {
     const told = conditionOf(desired, "ServiceExport/ports-65/wide", "PortsSupported");
     expect(told).to.include({ status: "False", reason: "TooManyPorts" });
     expect(told?.message).to.equal(
-      "At most 64 HTTP ports can be carried, those with the lowest numbers. Left out: 8064/TCP. Split the Service into several.",
+      "At most 64 HTTP and TCP ports can be carried, those with the lowest numbers. Left out: 8064/TCP. Split the Service into several.",
     );
   });
 

@@ -118,7 +118,7 @@ describe("deploy and examples on a real API server", function () {
   });
 
   it("lets the controller read every kind of the World, everywhere, but those of components", async () => {
-    const elsewhere: readonly string[] = ["TlsSecret", "ConfigMap", "EnvoyProxy"];
+    const elsewhere: readonly string[] = ["TlsSecret", "ConfigMap", "EnvoyProxy", "IdentitySecret"];
     const accesses = homeKinds
       .filter((kind) => !elsewhere.includes(kind))
       .flatMap((kind) =>

@@ -158,7 +158,25 @@ describe("a lab of two clusters", function () {
       metadata: { name: "payment", namespace: "default" },
       spec: { type: "ClusterSetIP", ips: ["198.19.0.77"], ports: [{ port: 80, protocol: "TCP" }] },
     };
+    // Without an endpoint that is ready the name is not there.
+    const slice = {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: {
+        name: "payment-c2",
+        namespace: "default",
+        labels: {
+          "multicluster.kubernetes.io/service-name": "payment",
+          "multicluster.kubernetes.io/source-cluster": "c2",
+          "endpointslice.kubernetes.io/managed-by": "lab.test",
+        },
+      },
+      addressType: "IPv4",
+      ports: [{ port: 80, protocol: "TCP" }],
+      endpoints: [{ addresses: ["198.18.2.200"], conditions: { ready: true } }],
+    };
     await apply(JSON.stringify(serviceImport));
+    await apply(JSON.stringify(slice));
     await eventually(async () => {
       const { stdout } = await lab.runAsClient("c1", [
         "getent",

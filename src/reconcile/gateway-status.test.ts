@@ -58,6 +58,7 @@ interface Situation {
   readonly verdict?: GatewayVerdict;
   readonly acknowledgement?: Acknowledgement;
   readonly routes?: Desired["httpRoutes"];
+  readonly tcpRoutes?: Desired["tcpRoutes"];
   readonly statuses?: Desired["statuses"];
   readonly refusedRoutes?: readonly RefusedRoute[];
   readonly verdicts?: Partial<Verdicts>;
@@ -78,8 +79,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       gateways: [served],
       httpRoutes: situation.routes ?? new Map(),
       grpcRoutes: new Map(),
-      tcpRoutes: new Map(),
-
+      tcpRoutes: situation.tcpRoutes ?? new Map(),
       referenceGrants: new Map(),
       wanBackends: new Map(),
       probes: [],
@@ -95,7 +95,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
         gateways: new Map([["n/g", situation.verdict ?? verdict]]),
         httpRoutes: new Map([["n/r", [routeVerdict]]]),
         grpcRoutes: new Map(),
-        tcpRoutes: new Map(),
+        tcpRoutes: new Map([["n/r", [routeVerdict]]]),
         tlsRoutes: new Map(),
         listenerSets: new Map(),
         backendTlsPolicies: new Map(),
@@ -282,26 +282,27 @@ describe("status of Gateways and routes", () => {
     ).to.equal(false);
   });
 
-  it("tells a route of its parents, if the route stands and is wanted", () => {
-    const route = {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "HTTPRoute",
-      metadata: { name: "r", namespace: "n", generation: 3 },
-      spec: {},
-    };
-    const routes = new Map([["n/r", route]]) as unknown as Desired["httpRoutes"];
-    const status = statuses({ home: [route], routes }).get("HTTPRoute/n/r");
-    expect(status?.form === "RouteParents" && status.parents).to.deep.equal([
-      { parentRef: { name: "g" }, conditions: [{ ...accepted, observedGeneration: 3 }] },
-    ]);
-    expect(statuses({ home: [], routes }).has("HTTPRoute/n/r")).to.equal(false);
-    expect(statuses({ home: [route] }).has("HTTPRoute/n/r")).to.equal(false);
-    expect(
-      statuses({ home: [{ ...route, metadata: { ...route.metadata, labels: ours } }], routes }).has(
-        "HTTPRoute/n/r",
-      ),
-    ).to.equal(false);
-  });
+  for (const kind of ["HTTPRoute", "TCPRoute"] as const) {
+    it(`tells a ${kind} of its parents, if the route stands and is wanted`, () => {
+      const route = {
+        apiVersion: "gateway.networking.k8s.io/v1",
+        kind,
+        metadata: { name: "r", namespace: "n", generation: 3 },
+        spec: {},
+      };
+      const key = `${kind}/n/r`;
+      const wanted = new Map([["n/r", route as never]]);
+      const routes = kind === "HTTPRoute" ? { routes: wanted } : { tcpRoutes: wanted };
+      const status = statuses({ home: [route], ...routes }).get(key);
+      expect(status?.form === "RouteParents" && status.parents).to.deep.equal([
+        { parentRef: { name: "g" }, conditions: [{ ...accepted, observedGeneration: 3 }] },
+      ]);
+      expect(statuses({ home: [], ...routes }).has(key)).to.equal(false);
+      expect(statuses({ home: [route] }).has(key)).to.equal(false);
+      const labelled = { ...route, metadata: { ...route.metadata, labels: ours } };
+      expect(statuses({ home: [labelled], ...routes }).has(key)).to.equal(false);
+    });
+  }
 
   const route: KubeObject = {
     apiVersion: "gateway.networking.k8s.io/v1",

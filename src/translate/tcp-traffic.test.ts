@@ -320,9 +320,13 @@ describe("TCP through real Envoys", function () {
     expect({ connections, ...tunnels }).to.deep.equal({ connections: 1, high: 1, low: 0 });
   });
 
-  it("passes the client's FIN on while the server goes on talking", async () => {
-    db = count;
+  it("passes the client's FIN on, once the way stands, while the server goes on talking", async () => {
+    db = (socket) => {
+      socket.write("ready");
+      count(socket);
+    };
     const socket = dial();
+    await once(socket, "data");
     socket.end(Buffer.alloc(1000));
     expect((await receive(socket)).text).to.equal("1000");
   });

@@ -19,11 +19,16 @@ export interface KubeconfigContext {
 
 /**
  * The cluster and user of a context, by default the current one; undefined if the text doesn't say both.
- * @throws Error if the text is no YAML. Its message may quote the file.
+ * @throws Error if the text is no YAML. It says where and quotes nothing: a token may stand there.
  */
 export async function readContext(text: string, name?: string): Promise<KubeconfigContext | undefined> {
-  const { parse } = await import("yaml");
-  const config: unknown = parse(text);
+  const { LineCounter, parseDocument } = await import("yaml");
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [error] = document.errors;
+  if (error !== undefined)
+    throw new Error(`no YAML: ${error.code} in line ${lines.linePos(error.pos[0]).line}`);
+  const config: unknown = document.toJS();
   if (!isRecord(config)) return undefined;
   const context = named(config["contexts"], name ?? config["current-context"], "context");
   const cluster = named(config["clusters"], context?.["cluster"], "cluster");
