@@ -150,22 +150,18 @@ function mayGo(way: Way, fleet: string, outcome: Outcome): boolean {
   const [form, namespace = "", name = ""] = way.cluster.split("/");
   const owner = way.route === undefined ? undefined : routeOfEnvoyRoute(way.route);
   const isGenerated = owner?.kind === "HTTPRoute" && desired.objects.has(`HTTPRoute/${owner.key}`);
-  if (form === "wan") {
+  if (form === "wan" || form === "wan-tls") {
     const backend = desired.wanBackends.get(namespace);
     if (backend === undefined || !isExported(backend.service, outcome)) return false;
-    return (
-      owner !== undefined && isGranted({ ...owner, to: { namespace: "mc-wan", name: namespace } }, outcome)
-    );
+    const to = { namespace: dummyNamespace, name: namespace };
+    return owner === undefined ? isGrantedToStream(to, outcome) : isGranted({ ...owner, to }, outcome);
   }
+  if (form === "stream") return isExportedHere({ namespace, name }, outcome);
   const service = world.home.Service.get(`${namespace}/${name}`);
   if (service === undefined || service.spec?.type === "ExternalName") return false;
   // Home's part of a service in all clusters: its name in another cluster's grants is that of the whole.
   if (form === "home") return isExportedHere({ namespace, name }, outcome);
-  if (owner === undefined) {
-    return [...world.home.TLSRoute.values()].some(({ metadata }) =>
-      isGranted({ kind: "TLSRoute", key: keyOf(metadata), to: { namespace, name } }, outcome),
-    );
-  }
+  if (owner === undefined) return isGrantedToStream({ namespace, name }, outcome);
   if (isGenerated && fleet === ingressPool) {
     const own = [`${name}.${namespace}`, `${name}-clusterset.${namespace}`];
     const isOwn = (domain: string): boolean =>
@@ -173,6 +169,22 @@ function mayGo(way: Way, fleet: string, outcome: Outcome): boolean {
     return isExportedHere({ namespace, name }, outcome) && way.domains.every(isOwn);
   }
   return isGranted({ ...owner, to: { namespace, name } }, outcome);
+}
+
+/** Whether some route that chooses by connection names a Service, and may. */
+function isGrantedToStream(to: ServiceRef, outcome: Outcome): boolean {
+  const routes = [
+    ...[...outcome.world.home.TLSRoute].map(([key, route]) => ["TLSRoute", key, route] as const),
+    ...[...outcome.desired.tcpRoutes].map(([key, route]) => ["TCPRoute", key, route] as const),
+  ];
+  return routes.some(
+    ([kind, key, { metadata, spec }]) =>
+      spec.rules.some(({ backendRefs }) =>
+        backendRefs.some(
+          ({ name, namespace = metadata.namespace }) => name === to.name && namespace === to.namespace,
+        ),
+      ) && isGranted({ kind, key, to }, outcome),
+  );
 }
 
 const isExportedHere = ({ namespace, name }: ServiceRef, { world }: Outcome): boolean => {
