@@ -88,11 +88,13 @@ describe("the ingress Service at a real API server", function () {
 
   it("goes through all modes and back, and leaves no node port behind", async () => {
     expect((await become("PodIP", 31111)).told).to.deep.equal([
-      { address: "10.244.1.2", ports: { high: 31111 } },
+      { address: "10.244.1.2", ports: { high: 31111 }, modes: { high: "Plain" } },
     ]);
     const node = await become("NodePort", 31111);
     expect(node.service?.["spec"]).to.deep.include({ type: "NodePort", externalTrafficPolicy: "Local" });
-    expect(node.told).to.deep.equal([{ address: "192.0.2.1", ports: { high: 31111 } }]);
+    expect(node.told).to.deep.equal([
+      { address: "192.0.2.1", ports: { high: 31111 }, modes: { high: "Plain" } },
+    ]);
     expect((await become("NodePort", 9000)).told, "9000 is no node port").to.deep.equal([]);
     expect((await become("LoadBalancer", 9000)).told, "no address yet").to.deep.equal([]);
     await home.client.mergeStatus(kinds.Service, {
@@ -102,10 +104,12 @@ describe("the ingress Service at a real API server", function () {
       status: { loadBalancer: { ingress: [{ ip: "203.0.113.9", ipMode: "VIP" }] } },
     });
     expect((await become("LoadBalancer", 9000)).told).to.deep.equal([
-      { address: "203.0.113.9", ports: { high: 9000 } },
+      { address: "203.0.113.9", ports: { high: 9000 }, modes: { high: "Plain" } },
     ]);
     const fixed = await become("Static", 9000, ["198.51.100.7"]);
-    expect(fixed.told).to.deep.equal([{ address: "198.51.100.7", ports: { high: 9000 } }]);
+    expect(fixed.told).to.deep.equal([
+      { address: "198.51.100.7", ports: { high: 9000 }, modes: { high: "Plain" } },
+    ]);
     expect(fixed.service?.["spec"]).to.deep.include({ type: "ClusterIP" });
     expect(JSON.stringify(fixed.service?.["spec"])).not.to.contain("nodePort");
     expect(JSON.stringify(fixed.service?.["spec"])).not.to.contain("externalTrafficPolicy");

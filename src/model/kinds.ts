@@ -107,7 +107,7 @@ export const routeKinds = ["HTTPRoute", "GRPCRoute"] as const;
 export type RouteKind = (typeof routeKinds)[number];
 
 /** Kinds of routes that choose by connection. */
-export const streamRouteKinds = ["TCPRoute", "TLSRoute"] as const;
+const streamRouteKinds = ["TCPRoute", "TLSRoute"] as const;
 export type StreamRouteKind = (typeof streamRouteKinds)[number];
 
 /** Routes of every kind that is carried: their status is a list with an entry for each parent. */

@@ -33,7 +33,7 @@ export type Resolution =
   | { readonly ref: RouteRef; readonly problem: Problem };
 
 /** How connections to a port are carried. */
-export type CarriedAs = Exclude<Carriage, "None">;
+type CarriedAs = Exclude<Carriage, "None">;
 
 /** An imported service of the namespace, as references see it. */
 export interface ImportedService {

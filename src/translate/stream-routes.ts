@@ -21,7 +21,7 @@ import { parentOf } from "./parents.ts";
 import type { ParentKey } from "./parents.ts";
 import { routeVerdicts } from "./verdicts.ts";
 
-export type StreamRoute = ObjectTypes[StreamRouteKind];
+type StreamRoute = ObjectTypes[StreamRouteKind];
 
 /** Where a route's connections go. */
 interface StreamShares {

@@ -28,7 +28,7 @@ export const denial = (code: status, details: string): Denial => ({
 const onlyNewest = { minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const;
 
 /** TLS 1.3 only; before the first certificate no handshake succeeds. */
-export class DoorCredentials extends ServerCredentials {
+class DoorCredentials extends ServerCredentials {
   constructor() {
     super({ requestCert: false, ...onlyNewest });
   }
