@@ -65,7 +65,6 @@ interface Admitted {
   readonly cluster: string;
 }
 
-
 /** Makes the service; a server has to be given its handler. */
 export function createAdsService(options: AdsServiceOptions): AdsService {
   const calls = new Set<Call>();
