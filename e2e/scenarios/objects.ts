@@ -287,7 +287,7 @@ const dummies: Claim = {
     mustStand(grants, `ReferenceGrant mc-wan/${grants[0]?.metadata.name ?? ""}`, {
       metadata: byCrd,
       spec: {
-        from: ["HTTPRoute", "GRPCRoute"].map((kind) => ({
+        from: ["HTTPRoute", "GRPCRoute", "TCPRoute"].map((kind) => ({
           group: "gateway.networking.k8s.io",
           kind,
           namespace: "secure",
