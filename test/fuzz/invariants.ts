@@ -78,6 +78,18 @@ export function idleClusters({ translation }: Outcome): readonly string[] {
   });
 }
 
+/** Endpoints that two clusters of a fleet would ask for by one name: Envoy asks once, and the second waits in vain (X4). */
+export function sharedEndpoints({ translation }: Outcome): readonly string[] {
+  return [...translation.config.fleets].flatMap(([name, { clusters }]) => {
+    const asked = [...clusters.values()].flatMap(({ name: cluster, edsClusterConfig }) =>
+      edsClusterConfig === undefined ? [] : [edsClusterConfig.serviceName || cluster],
+    );
+    return asked
+      .filter((each, index) => asked.indexOf(each) !== index)
+      .map((each) => `${name}: several clusters ask for the endpoints ${each}`);
+  });
+}
+
 /** Virtual hosts of shared pools that carry, under a service's name, what is not the service's. */
 export function strayHosts(outcome: Outcome): readonly string[] {
   const { world, desired, translation } = outcome;

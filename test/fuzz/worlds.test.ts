@@ -6,7 +6,14 @@ import type { Plan } from "../../src/apply/planner.ts";
 import type { World } from "../../src/model/world.ts";
 import { worldFrom } from "../../src/reconcile/world-from-yaml.ts";
 import type { WorldFile } from "../../src/reconcile/world-from-yaml.ts";
-import { dangling, forbiddenRefs, forbiddenWays, idleClusters, strayHosts } from "./invariants.ts";
+import {
+  dangling,
+  forbiddenRefs,
+  forbiddenWays,
+  idleClusters,
+  sharedEndpoints,
+  strayHosts,
+} from "./invariants.ts";
 import { ModelApiServer } from "./model-api-server.ts";
 import { createPass, printOutcome, reversed } from "./pass.ts";
 import type { Outcome } from "./pass.ts";
@@ -72,6 +79,10 @@ describe("in every world, what the pure stages make of it", function () {
 
   it("has no cluster that nothing leads to", () => {
     expectNone(idleClusters);
+  });
+
+  it("has endpoints of its own for every cluster", () => {
+    expectNone(sharedEndpoints);
   });
 
   it("lets no service answer for the name of another at a shared pool", () => {
