@@ -20,6 +20,7 @@ import type { Arena } from "./contender.ts";
 import { envoyGateway } from "./contender-envoy-gateway.ts";
 import { readTask } from "./inside-watch.ts";
 import { Program } from "./program.ts";
+import { controllerSettings } from "../test/controller-settings.ts";
 
 /** The programs, and a folder for their files. */
 export interface DataPlaneTask {
@@ -145,14 +146,8 @@ async function startController(home: HomeCluster, peers: readonly HomeCluster[])
     metrics,
     timing: realTiming,
     settings: {
-      envoyImage: "",
-      xdsAddress: { host: "", port: 1 },
-      dummyEndpoints: "All",
-      legacyEndpoints: false,
-      poolReplicas: 1,
+      ...controllerSettings,
       dataPlane: driver.settings({ gatewayClass: "internal", ingressMode: "PodIP" }),
-      trustDomain: "mc-wan.l7mp.io",
-      ingress: { mode: "PodIP", addresses: [] },
     },
     clusterId: "west",
     identity: "one_127.0.0.1",

@@ -12,6 +12,7 @@ import { keptLog, keptMetrics } from "../../test/quiet.ts";
 import { startTimeoutMs } from "../../test/kube-api-server.ts";
 import { dataPlaneNamed } from "./data-planes/registry.ts";
 import { Controller } from "./run.ts";
+import { controllerSettings } from "../../test/controller-settings.ts";
 
 const high = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111 } };
 const istio = {
@@ -46,14 +47,8 @@ describe("a Controller whose traffic another implementation carries, at a real A
       metrics,
       timing: realTiming,
       settings: {
-        envoyImage: "envoy",
-        xdsAddress: { host: "xds", port: 1 },
-        dummyEndpoints: "All",
-        legacyEndpoints: false,
-        poolReplicas: 1,
+        ...controllerSettings,
         dataPlane: driver.settings({ gatewayClass: "istio", ingressMode: "PodIP" }),
-        trustDomain: "mc-wan.l7mp.io",
-        ingress: { mode: "PodIP", addresses: [] },
       },
       clusterId: "west",
       identity: "one_127.0.0.1",

@@ -13,6 +13,7 @@ import type { HomeCluster } from "../../test/home-cluster.ts";
 import { keptLog, keptMetrics } from "../../test/quiet.ts";
 import { GatewayApiDataPlane } from "./data-planes/gateway-api.ts";
 import { Controller } from "./run.ts";
+import { controllerSettings } from "../../test/controller-settings.ts";
 
 const exported = (spec: object = {}): object => ({
   formatVersion: 1,
@@ -335,16 +336,7 @@ async function startController(home: HomeCluster): Promise<Controller> {
     log: keptLog(),
     metrics: keptMetrics(),
     timing: realTiming,
-    settings: {
-      envoyImage: "envoy",
-      xdsAddress: { host: "xds", port: 1 },
-      dummyEndpoints: "All",
-      legacyEndpoints: false,
-      poolReplicas: 1,
-      dataPlane: { name: "envoy" },
-      trustDomain: "mc-wan.l7mp.io",
-      ingress: { mode: "PodIP", addresses: [] },
-    },
+    settings: controllerSettings,
     clusterId: "west",
     identity: "one_127.0.0.1",
     leaderElection: false,

@@ -16,6 +16,7 @@ import { keptLog, keptMetrics } from "../../test/quiet.ts";
 import type { KeptLog } from "../../test/quiet.ts";
 import { GatewayApiDataPlane } from "./data-planes/gateway-api.ts";
 import { Controller } from "./run.ts";
+import { controllerSettings } from "../../test/controller-settings.ts";
 
 const hourMs = 3_600_000;
 const spreadMs = 300;
@@ -78,16 +79,7 @@ describe("identities of two clusters at real API servers", function () {
       log,
       metrics: keptMetrics(),
       timing: clock.timing,
-      settings: {
-        envoyImage: "envoy",
-        xdsAddress: { host: "xds", port: 1 },
-        dummyEndpoints: "All",
-        legacyEndpoints: false,
-        poolReplicas: 1,
-        dataPlane: { name: "envoy" },
-        trustDomain: "mc-wan.l7mp.io",
-        ingress: { mode: "PodIP", addresses: [] },
-      },
+      settings: controllerSettings,
       clusterId: id,
       identity: "one_127.0.0.1",
       leaderElection: false,

@@ -17,6 +17,7 @@ import { keptLog, keptMetrics } from "../../test/quiet.ts";
 import { startRelay } from "../../test/relay.ts";
 import { GatewayApiDataPlane } from "./data-planes/gateway-api.ts";
 import { Controller } from "./run.ts";
+import { controllerSettings } from "../../test/controller-settings.ts";
 
 async function gateway(host: string): Promise<Server> {
   const server = createServer((socket) => socket.destroy());
@@ -116,16 +117,7 @@ describe("a peer that is lost, at two real API servers", function () {
       log: keptLog(),
       metrics: keptMetrics(),
       timing: realTiming,
-      settings: {
-        envoyImage: "envoy",
-        xdsAddress: { host: "xds", port: 1 },
-        dummyEndpoints: "All",
-        legacyEndpoints: false,
-        poolReplicas: 1,
-        dataPlane: { name: "envoy" },
-        trustDomain: "mc-wan.l7mp.io",
-        ingress: { mode: "PodIP", addresses: [] },
-      },
+      settings: controllerSettings,
       clusterId: "west",
       identity: "one_127.0.0.1",
       leaderElection: false,
