@@ -132,7 +132,11 @@ export function judgeExport({
     readyBackends: readyByZone(endpoints),
     ...(told === undefined ? {} : { endpoints: told.endpoints }),
   };
-  return { ...base, advertisement, unheeded: [...(told?.problems ?? []), ...unusable(unreachableOf(slices))] };
+  return {
+    ...base,
+    advertisement,
+    unheeded: [...(told?.problems ?? []), ...unusable(unreachableOf(slices))],
+  };
 }
 
 /** Of an export's endpoints those that can't be a host's. */

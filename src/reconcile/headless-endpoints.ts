@@ -27,7 +27,8 @@ export function toldEndpoints(
   exportAnnotations: Readonly<Record<string, string>>,
   { choice, policies }: { readonly choice: PolicyChoice; readonly policies: PolicySet },
 ): ToldEndpoints {
-  const why = exportAnnotations[annotations.unclassified] === "allow" ? undefined : withheld(choice, policies);
+  const why =
+    exportAnnotations[annotations.unclassified] === "allow" ? undefined : withheld(choice, policies);
   if (why !== undefined) {
     const message = `Peers are told of no endpoints: clients would connect to the pods of a headless service past the gateways, and ${why}. ${remedy}`;
     return { endpoints: [], problems: [{ reason: reasons.EndpointsWithheld, message }] };
@@ -43,7 +44,9 @@ export function toldEndpoints(
 /** What the policy that holds for the export would forbid; undefined where nothing asks for mutual TLS. */
 function withheld(choice: PolicyChoice, { accepted }: PolicySet): string | undefined {
   if ("problem" in choice) {
-    return choice.problem.reason === reasons.NoPolicy ? undefined : "it can't be told what its policy asks for";
+    return choice.problem.reason === reasons.NoPolicy
+      ? undefined
+      : "it can't be told what its policy asks for";
   }
   const policy = accepted.get(choice.policy);
   return policy !== undefined && modeOf(policy) === "MutualTLS"

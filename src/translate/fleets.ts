@@ -11,7 +11,6 @@ import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts"
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { accessFilter } from "./access.ts";
 import type { Desired, DrainingPort, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
@@ -36,9 +35,10 @@ import type { LoadedGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";
 import type { OwnTables } from "./own-tables.ts";
 import { RouteTables } from "./route-tables.ts";
+import { serviceFilters } from "./service-filters.ts";
 import type { GatewayPass } from "./upstream-tls.ts";
 import { namedSpecs, streamPort, streamSpecs } from "./stream-ports.ts";
-import { onlyFor, onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
+import { guarded, onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
 import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** The parts of a FleetConfig while it is put together. */
@@ -61,7 +61,7 @@ export class Fleets {
   /** Of each Gateway with tables of its own, by table. */
   readonly #virtualHosts = new KeyedMemo<Map<string, KeyedMemo<VirtualHost>>>();
   readonly #own = new KeyedMemo<OwnTables>();
-  readonly #access = new KeyedMemo<Any>();
+  readonly #filters = new KeyedMemo<Readonly<Record<string, Any>> | undefined>();
   readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
@@ -75,7 +75,7 @@ export class Fleets {
 
   /** Starts a pass over one World, after that of the trust. */
   startPass(world: World, desired: Desired): void {
-    this.#clusters.startPass();
+    this.#clusters.startPass(desired);
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
     this.#draining = Map.groupBy(desired.draining, ({ policy }) => policy);
@@ -83,7 +83,7 @@ export class Fleets {
       this.#listeners,
       this.#virtualHosts,
       this.#own,
-      this.#access,
+      this.#filters,
       this.#pooledHosts,
       this.#resources,
       this.#configs,
@@ -147,7 +147,7 @@ export class Fleets {
       const scope = `${table} ${keyOf(gateway.served.gateway.metadata)}`;
       const { pooled } = gateway.served;
       const asked = way === "Https" && pooled !== undefined ? serverNameOf(pooled.service) : undefined;
-      const found = this.#pooled(scope, routes, { taken, asked, access: this.#accessOf(gateway) });
+      const found = this.#pooled(scope, routes, { taken, asked, filters: this.#filtersOf(gateway) });
       for (const domain of found.flatMap(({ domains }) => domains)) taken.add(domain);
       hosts.push(...found);
     }
@@ -156,13 +156,12 @@ export class Fleets {
     parts.tables.set(table, this.#tables.of(table, { role: "Wan", callers }, hosts));
   }
 
-  /** Who may call what of a Gateway's service; undefined where every cluster of the set may. */
-  #accessOf({ served: { gateway, pooled } }: LoadedGateway): Any | undefined {
-    const access = pooled?.access;
-    if (access === undefined) return undefined;
+  /** What a generated Gateway's virtual hosts tell filters; undefined where they let everything through. */
+  #filtersOf({ served: { gateway, pooled } }: LoadedGateway): Readonly<Record<string, Any>> | undefined {
     const { trusted } = this.#trust;
-    return this.#access.get(keyOf(gateway.metadata), [access, ...trusted], () =>
-      accessFilter(access, trusted),
+    const dependencies = [pooled?.access, pooled?.requestsPerSecond, ...trusted];
+    return this.#filters.get(keyOf(gateway.metadata), dependencies, () =>
+      serviceFilters(pooled ?? {}, trusted),
     );
   }
 
@@ -202,7 +201,8 @@ export class Fleets {
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
       parts.ports.set(name, plainPort({ name, port: listener.containerPort, role: "Client" }, name));
-      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, this.#pooled(name, routes)));
+      const hosts = this.#pooled(name, routes, { filters: this.#filtersOf(gateway) });
+      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, hosts));
     }
     for (const spec of namedSpecs(
       gateway.streams,
@@ -235,27 +235,26 @@ export class Fleets {
     {
       taken = new Set<string>(),
       asked,
-      access,
+      filters,
     }: {
       /** Names that others have. */
       readonly taken?: ReadonlySet<string>;
       /** The name that connections have to be opened for. */
       readonly asked?: string | undefined;
-      /** What the filter of {@link accessFilter} is told. */
-      readonly access?: Any | undefined;
-    } = {},
+      readonly filters: Readonly<Record<string, Any>> | undefined;
+    },
   ): readonly VirtualHost[] {
     const names = routes.flatMap(({ hostnames }) => hostnames);
     const blocked = names.filter((name) => taken.has(name)).join(" ");
     const dependencies = [
       blocked,
-      access,
+      filters,
       ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames]),
     ];
     return this.#pooledHosts.get(scope, dependencies, () => {
       const hosts = virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make());
       const own = asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
-      return access === undefined ? own : own.map((host) => onlyFor(host, access));
+      return filters === undefined ? own : own.map((host) => guarded(host, filters));
     });
   }
 

@@ -29,6 +29,7 @@ import { duration } from "./duration.ts";
 import { setHeader } from "./filters.ts";
 import { accessFilterName } from "./access.ts";
 import { callersFilterName } from "./gateway-trust.ts";
+import { limitFilter } from "./limits.ts";
 import { allButHopHeader, arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
 
 /** Who sends requests to a listener. */
@@ -144,6 +145,8 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
       ...(isMutual ? [callersFilter] : []),
       // In plain text too: who can't be told apart is let through nowhere where it matters.
       ...(isClientEdge ? [] : [accessFilter]),
+      // Before what answers by itself, too: a client's flood is a flood whatever it asks.
+      ...(isClientEdge ? [limitFilter] : []),
       corsFilter,
       {
         name: "envoy.filters.http.router",
