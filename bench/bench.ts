@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { openLab } from "./cluster.ts";
 import type { BenchLab } from "./cluster.ts";
+import { peers, scale } from "./cluster-set.ts";
 import { envoy } from "./envoy.ts";
 import { envoyGateway } from "./envoy-gateway.ts";
 import { exports } from "./exports.ts";
@@ -74,6 +75,8 @@ const groups: readonly Group[] = [
     run: async (context) =>
       await inLab(["c1", "c2", "c3"], context, async (lab) => await unready(lab, context)),
   },
+  { ...alone("peers", 20, async (context) => [await peers(context)]), onlyWhenNamed: true },
+  { ...alone("scale", 20, async (context) => [await scale(context)]), onlyWhenNamed: true },
   {
     names: ["envoy-gateway"],
     minutes: 40,
@@ -90,7 +93,7 @@ Measures mc-wan on this machine and prints the figures beside their targets. Not
 is 0 when everything asked for was measured, 1 when a benchmark failed, 2 for wrong usage, 130 after Ctrl-C.
 
   --only <name>   only this benchmark; may be repeated: ${allNames.join(", ")}
-                  (faults, unready and envoy-gateway run only when they are named: they take long)
+                  (faults, unready, peers, scale and envoy-gateway run only when they are named: they take long)
   --quick         a tenth of the size: to try the benchmarks themselves
   --json          the result as JSON on standard output; progress goes to standard error
   --help          prints this

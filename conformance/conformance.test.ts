@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { conformanceBinaryNames, obtainBinaries } from "../src/lab/binaries/binaries.ts";
 import { openConformanceLab, type ConformanceLab } from "./lab.ts";
-import { runSuite, type SuiteResult } from "./suite.ts";
+import { allProfiles, runSuite, type SuiteResult } from "./suite.ts";
 
 /** Tests that make no Gateway of their own are quick: the suite's base has theirs. */
 const part = [
@@ -28,6 +28,7 @@ const part = [
   "HTTPRouteRewritePath",
   "HTTPRouteTimeoutRequest",
   "HTTPRouteWeight",
+  "TCPRouteWeightedRouting",
   "TLSRouteSimpleSameNamespace",
 ];
 
@@ -50,7 +51,7 @@ describe("a part of the Gateway API conformance suite", function () {
     });
     result = await runSuite(opened.lab, opened.cluster, {
       program: programs["gateway-api-conformance"],
-      profiles: ["GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS"],
+      profiles: allProfiles,
       only: part,
       features: [],
       report: join(folder, "report.yaml"),
@@ -83,10 +84,8 @@ describe("a part of the Gateway API conformance suite", function () {
       profiles: { name: string; core: { result: string } }[];
     };
     expect(report.kind).to.equal("ConformanceReport");
-    expect(report.profiles.map(({ name, core }) => `${name}: ${core.result}`)).to.have.members([
-      "GATEWAY-HTTP: success",
-      "GATEWAY-GRPC: success",
-      "GATEWAY-TLS: success",
-    ]);
+    expect(report.profiles.map(({ name, core }) => `${name}: ${core.result}`)).to.have.members(
+      allProfiles.map((name) => `${name}: success`),
+    );
   });
 });

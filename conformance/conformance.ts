@@ -16,11 +16,10 @@ import type { Kubectl } from "../src/lab/kubectl.ts";
 import { gatewayClassName } from "../src/model/names.ts";
 import { applyChannel, channels, declaredFeatures, experimentalFeatures, type Channel } from "./channel.ts";
 import { openConformanceLab } from "./lab.ts";
-import { runSuite, type SuiteResult } from "./suite.ts";
+import { runSuite, type SuiteResult, allProfiles } from "./suite.ts";
 import type { TestResult } from "./suite-output.ts";
 
 const repository = join(import.meta.dirname, "..");
-const allProfiles = ["GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS"] as const;
 
 const usage = `Usage: npm run conformance [-- <options>]
 

@@ -5,6 +5,7 @@ import { parse } from "yaml";
 import { supportedFeatures } from "../src/api/supported-features.ts";
 import { GATEWAY_API_VERSION } from "../src/lab/binaries/versions.ts";
 import { channels, experimentalFeatures } from "./channel.ts";
+import { allProfiles } from "./suite.ts";
 
 interface Result {
   readonly result: string;
@@ -31,11 +32,7 @@ describe("the conformance reports", () => {
     it(`of the ${channel} channel are of this Gateway API, and nothing failed or was skipped`, () => {
       expect(report.gatewayAPIVersion).to.equal(`v${GATEWAY_API_VERSION}`);
       expect(report.gatewayAPIChannel).to.equal(channel);
-      expect(report.profiles.map(({ name }) => name)).to.have.members([
-        "GATEWAY-HTTP",
-        "GATEWAY-GRPC",
-        "GATEWAY-TLS",
-      ]);
+      expect(report.profiles.map(({ name }) => name)).to.have.members(allProfiles);
       for (const { result, statistics } of results) {
         expect(result).to.equal("success");
         expect([statistics.Failed, statistics.Skipped]).to.deep.equal([0, 0]);

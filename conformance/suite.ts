@@ -11,6 +11,9 @@ import type { Lab, LabCluster } from "../src/lab/lab.ts";
 import { gatewayClassName } from "../src/model/names.ts";
 import { SuiteOutput, type TestResult } from "./suite-output.ts";
 
+/** The profiles that mc-wan conforms to. */
+export const allProfiles = ["GATEWAY-HTTP", "GATEWAY-GRPC", "GATEWAY-TLS", "GATEWAY-TCP"] as const;
+
 /** What of the suite is to run. */
 export interface SuiteOptions {
   /** Path of the suite's program. */

@@ -43,6 +43,7 @@ export const supportedFeatures = [
   "HTTPRouteSchemeRedirect",
   "ListenerSet",
   "ReferenceGrant",
+  "TCPRoute",
   "TLSRoute",
   "TLSRouteModeMixed",
   "TLSRouteModeTerminate",
