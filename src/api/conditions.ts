@@ -129,6 +129,8 @@ export const reasons = {
   ByClientAddress: "ByClientAddress",
   /** A service has more ports than can be told to peers or carried. */
   TooManyPorts: "TooManyPorts",
+  /** AccessPolicies name more namespaces and service accounts, or these have more Pods, than are told apart. */
+  TooManyClients: "TooManyClients",
   /** A headless service has more endpoints than peers can be told. */
   TooManyEndpoints: "TooManyEndpoints",
 

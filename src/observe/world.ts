@@ -4,6 +4,7 @@
  */
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
+import { clientPodOf } from "../model/client-pod.ts";
 import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
 import { clusterIdProperty, labels, ownerCrd, systemNamespace } from "../model/names.ts";
 import { authorityConfigMapOf, tlsSecretOf, tlsSecretType } from "../model/tls-objects.ts";
@@ -44,6 +45,7 @@ const ofCertificates: Partial<WatchedKind> = { mayBeForbidden: true, pageSize: 5
 /** How else kinds are followed than as a whole. */
 const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
   Node: { project: podRangesOf },
+  ClientPod: { project: clientPodOf, pageSize: 200 },
   TlsSecret: { ...ofCertificates, project: tlsSecretOf },
   IdentitySecret: { project: identitySecretOf },
   ConfigMap: { ...ofCertificates, project: authorityConfigMapOf },
@@ -53,7 +55,9 @@ const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
 /** The home kinds that the settings ask for, as a ClusterWatch takes them. */
 export function watchedHomeKinds({ dataPlane }: Settings): readonly WatchedKind[] {
   // What is not looked at needs no right to be read.
-  const isWatched = (name: HomeKind): boolean => name !== "EnvoyProxy" || dataPlane.name === "gateway-api";
+  const isOther = dataPlane.name === "gateway-api";
+  const isWatched = (name: HomeKind): boolean =>
+    (name !== "EnvoyProxy" || isOther) && (name !== "ClientPod" || !isOther);
   return homeKinds.filter(isWatched).map((name) => ({
     name,
     selection: selections[name] ?? {},

@@ -22,7 +22,7 @@ import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isReserved } from "../model/reserved-services.ts";
 import type { Settings } from "../model/world.ts";
-import { accessOf } from "./access.ts";
+import { accessOf, clientsToTell } from "./access.ts";
 import { clientsOfSet, mutualTlsListener } from "./mutual-tls.ts";
 import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
@@ -81,6 +81,7 @@ export function judgeExport({
   const choice = defaultPolicy(policies, exportAnnotations, service?.metadata.annotations ?? {});
   const path = exportAnnotations[annotations.path];
   const { access, problems: accessProblems } = accessOf(serviceExport, accessPolicies);
+  const { clients, problems: clientProblems } = clientsToTell(access ?? {});
   const pathProblems: Problem[] =
     path === undefined || path === "Direct" || path === "Gateway"
       ? []
@@ -96,7 +97,7 @@ export function judgeExport({
     serviceExport,
     choice,
     ...(access === undefined ? {} : { access }),
-    problems: [...pathProblems, ...accessProblems],
+    problems: [...pathProblems, ...accessProblems, ...clientProblems],
     unadvertised: unadvertisedProblems(ports),
     unheeded: [],
   };
@@ -129,6 +130,7 @@ export function judgeExport({
     ...("policy" in choice ? { wanPolicy: choice.policy } : {}),
     ...(path === "Direct" || path === "Gateway" ? { path } : {}),
     ...(access?.clusters === undefined ? {} : { clusters: [...access.clusters] }),
+    ...(clients.length === 0 ? {} : { clients }),
     pool: poolOf(ref, settings),
     readyBackends: readyByZone(endpoints),
     ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),

@@ -12,6 +12,7 @@ import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_component
 import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { accessFilter } from "./access.ts";
+import { clientsTable, vouching } from "./clients.ts";
 import type { Desired, DrainingPort, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
@@ -24,7 +25,7 @@ import type { ClusterSpec } from "./backends.ts";
 import type { Material } from "./certificates.ts";
 import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
-import { envoyListener, gatewaysPort, plainPort, routeTablesOf, wanPort } from "./envoy-listeners.ts";
+import { egressPort, envoyListener, gatewaysPort, routeTablesOf, wanPort } from "./envoy-listeners.ts";
 import type { EnvoyPort } from "./envoy-listeners.ts";
 import type { GatewayTrust } from "./gateway-trust.ts";
 import { materialsOf } from "./gateway-tls.ts";
@@ -62,12 +63,15 @@ export class Fleets {
   readonly #virtualHosts = new KeyedMemo<Map<string, KeyedMemo<VirtualHost>>>();
   readonly #own = new KeyedMemo<OwnTables>();
   readonly #access = new KeyedMemo<Any>();
+  readonly #clients = new KeyedMemo<Any>();
   readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
 
   /** Ports at which the ingress pool still listens for a policy, by its name. */
   #draining: ReadonlyMap<string, readonly DrainingPort[]> = new Map();
+  /** Clients of imported services, by the service's `namespace/name`. */
+  #vouched: Desired["clients"] = new Map();
 
   constructor(trust: GatewayTrust) {
     this.#trust = trust;
@@ -78,12 +82,14 @@ export class Fleets {
     this.#clusters.startPass();
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
+    this.#vouched = desired.clients;
     this.#draining = Map.groupBy(desired.draining, ({ policy }) => policy);
     for (const memo of [
       this.#listeners,
       this.#virtualHosts,
       this.#own,
       this.#access,
+      this.#clients,
       this.#pooledHosts,
       this.#resources,
       this.#configs,
@@ -201,8 +207,9 @@ export class Fleets {
       tables.push(name);
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
-      parts.ports.set(name, plainPort({ name, port: listener.containerPort, role: "Client" }, name));
-      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, this.#pooled(name, routes)));
+      parts.ports.set(name, egressPort({ name, port: listener.containerPort }, name));
+      const clients = this.#clientsOf(gateway);
+      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, this.#pooled(name, routes, { clients })));
     }
     for (const spec of namedSpecs(
       gateway.streams,
@@ -210,6 +217,13 @@ export class Fleets {
     ))
       parts.specs.set(spec.name, spec);
     this.#addGateway(gateway, { listeners: names, routes: tables }, parts);
+  }
+
+  /** By what addresses clients of a Gateway's service are known; undefined where nobody asks for any. */
+  #clientsOf({ served: { pooled } }: LoadedGateway): Any | undefined {
+    const key = pooled && keyOf(pooled.service);
+    const clients = key === undefined ? undefined : this.#vouched.get(key);
+    return clients && this.#clients.get(key ?? "", [clients], () => clientsTable(clients));
   }
 
   /** A Gateway of a user: what its tables hold is found once for the same listeners and routes. */
@@ -236,6 +250,7 @@ export class Fleets {
       taken = new Set<string>(),
       asked,
       access,
+      clients,
     }: {
       /** Names that others have. */
       readonly taken?: ReadonlySet<string>;
@@ -243,6 +258,8 @@ export class Fleets {
       readonly asked?: string | undefined;
       /** What the filter of {@link accessFilter} is told. */
       readonly access?: Any | undefined;
+      /** What the filter of {@link clientsTable} is told. */
+      readonly clients?: Any | undefined;
     } = {},
   ): readonly VirtualHost[] {
     const names = routes.flatMap(({ hostnames }) => hostnames);
@@ -250,11 +267,13 @@ export class Fleets {
     const dependencies = [
       blocked,
       access,
+      clients,
       ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames]),
     ];
     return this.#pooledHosts.get(scope, dependencies, () => {
       const hosts = virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make());
       const own = asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
+      if (clients !== undefined) return own.map((host) => vouching(host, clients));
       return access === undefined ? own : own.map((host) => onlyFor(host, access));
     });
   }

@@ -28,6 +28,7 @@ import { corsFilter } from "./cors.ts";
 import { duration } from "./duration.ts";
 import { setHeader } from "./filters.ts";
 import { accessFilterName } from "./access.ts";
+import { clientsFilterName } from "./clients.ts";
 import { callersFilterName } from "./gateway-trust.ts";
 import { allButHopHeader, arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
 
@@ -41,6 +42,8 @@ export interface Edge {
   readonly role: EdgeRole;
   /** Requests come in mutual TLS from gateways of the cluster set. */
   readonly isMutual: boolean;
+  /** Its virtual hosts may say from whom requests come, by their source address. */
+  readonly knowsClients: boolean;
 }
 
 const kibibyte = 1_024;
@@ -132,8 +135,14 @@ const accessFilter = {
   configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
 };
 
+/** Virtual hosts of services that ask for it have a table of clients. */
+const clientsFilter = {
+  name: clientsFilterName,
+  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
+};
+
 export function httpConnectionManager(edge: Edge): HttpConnectionManager {
-  const { role, routeTable, isMutual } = edge;
+  const { role, routeTable, isMutual, knowsClients } = edge;
   const isClientEdge = role === "Client";
   return create(HttpConnectionManagerSchema, {
     codecType: isMutual ? HttpConnectionManager_CodecType.HTTP2 : HttpConnectionManager_CodecType.AUTO,
@@ -144,6 +153,7 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
       ...(isMutual ? [callersFilter] : []),
       // In plain text too: who can't be told apart is let through nowhere where it matters.
       ...(isClientEdge ? [] : [accessFilter]),
+      ...(knowsClients ? [clientsFilter] : []),
       corsFilter,
       {
         name: "envoy.filters.http.router",
