@@ -9,17 +9,13 @@ import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
-import { accessFilter } from "./access.ts";
-import { clientsTable, vouching } from "./clients.ts";
 import type { Desired, DrainingPort, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
 import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { byAge, compare, sortedEntries } from "../model/order.ts";
 import type { Redacted } from "../model/redacted.ts";
-import { serverNameOf } from "../model/server-names.ts";
 import type { World } from "../model/world.ts";
 import type { ClusterSpec } from "./backends.ts";
 import type { Material } from "./certificates.ts";
@@ -36,11 +32,10 @@ import { collectSpecs, hosted } from "./loaded-gateway.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";
 import type { OwnTables } from "./own-tables.ts";
+import { PooledHosts } from "./pooled-hosts.ts";
 import { RouteTables } from "./route-tables.ts";
 import type { GatewayPass } from "./upstream-tls.ts";
 import { namedSpecs, streamPort, streamSpecs } from "./stream-ports.ts";
-import { onlyFor, onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
-import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** The parts of a FleetConfig while it is put together. */
 interface FleetParts {
@@ -55,6 +50,7 @@ interface FleetParts {
 
 export class Fleets {
   readonly #trust: GatewayTrust;
+  readonly #hosts: PooledHosts;
   readonly #clusters = new Clusters();
   readonly #endpoints = new Endpoints();
   readonly #tables = new RouteTables();
@@ -62,19 +58,15 @@ export class Fleets {
   /** Of each Gateway with tables of its own, by table. */
   readonly #virtualHosts = new KeyedMemo<Map<string, KeyedMemo<VirtualHost>>>();
   readonly #own = new KeyedMemo<OwnTables>();
-  readonly #access = new KeyedMemo<Any>();
-  readonly #clients = new KeyedMemo<Any>();
-  readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
 
   /** Ports at which the ingress pool still listens for a policy, by its name. */
   #draining: ReadonlyMap<string, readonly DrainingPort[]> = new Map();
-  /** Clients of imported services, by the service's `namespace/name`. */
-  #vouched: Desired["clients"] = new Map();
 
   constructor(trust: GatewayTrust) {
     this.#trust = trust;
+    this.#hosts = new PooledHosts(trust);
   }
 
   /** Starts a pass over one World, after that of the trust. */
@@ -82,18 +74,9 @@ export class Fleets {
     this.#clusters.startPass();
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
-    this.#vouched = desired.clients;
+    this.#hosts.startPass(desired);
     this.#draining = Map.groupBy(desired.draining, ({ policy }) => policy);
-    for (const memo of [
-      this.#listeners,
-      this.#virtualHosts,
-      this.#own,
-      this.#access,
-      this.#clients,
-      this.#pooledHosts,
-      this.#resources,
-      this.#configs,
-    ])
+    for (const memo of [this.#listeners, this.#virtualHosts, this.#own, this.#resources, this.#configs])
       memo.endPass();
   }
 
@@ -151,25 +134,13 @@ export class Fleets {
       collectSpecs(routes, parts);
       for (const spec of streamSpecs(gateway)) parts.specs.set(spec.name, spec);
       const scope = `${table} ${keyOf(gateway.served.gateway.metadata)}`;
-      const { pooled } = gateway.served;
-      const asked = way === "Https" && pooled !== undefined ? serverNameOf(pooled.service) : undefined;
-      const found = this.#pooled(scope, routes, { taken, asked, access: this.#accessOf(gateway) });
+      const found = this.#hosts.ingress(gateway, { scope, routes }, { taken, isMutual: way === "Https" });
       for (const domain of found.flatMap(({ domains }) => domains)) taken.add(domain);
       hosts.push(...found);
     }
     const callers = way === "Https" ? this.#trust.callers : undefined;
     hosts.sort((a, b) => compare(a.name, b.name));
     parts.tables.set(table, this.#tables.of(table, { role: "Wan", callers }, hosts));
-  }
-
-  /** Who may call what of a Gateway's service; undefined where every cluster of the set may. */
-  #accessOf({ served: { gateway, pooled } }: LoadedGateway): Any | undefined {
-    const access = pooled?.access;
-    if (access === undefined) return undefined;
-    const { trusted } = this.#trust;
-    return this.#access.get(keyOf(gateway.metadata), [access, ...trusted], () =>
-      accessFilter(access, trusted),
-    );
   }
 
   #addIngressGateway(fleet: FleetName, gateway: LoadedGateway, parts: FleetParts): void {
@@ -208,8 +179,8 @@ export class Fleets {
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
       parts.ports.set(name, egressPort({ name, port: listener.containerPort }, name));
-      const clients = this.#clientsOf(gateway);
-      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, this.#pooled(name, routes, { clients })));
+      const hosts = this.#hosts.egress(gateway, { scope: name, routes });
+      parts.tables.set(name, this.#tables.of(name, { role: "Client" }, hosts));
     }
     for (const spec of namedSpecs(
       gateway.streams,
@@ -217,13 +188,6 @@ export class Fleets {
     ))
       parts.specs.set(spec.name, spec);
     this.#addGateway(gateway, { listeners: names, routes: tables }, parts);
-  }
-
-  /** By what addresses clients of a Gateway's service are known; undefined where nobody asks for any. */
-  #clientsOf({ served: { pooled } }: LoadedGateway): Any | undefined {
-    const key = pooled && keyOf(pooled.service);
-    const clients = key === undefined ? undefined : this.#vouched.get(key);
-    return clients && this.#clients.get(key ?? "", [clients], () => clientsTable(clients));
   }
 
   /** A Gateway of a user: what its tables hold is found once for the same listeners and routes. */
@@ -240,42 +204,6 @@ export class Fleets {
     const listeners = own.ports.map(({ name }) => name);
     const names = { listeners, routes: [...own.tables.keys()], secrets: [...own.secrets.keys()] };
     this.#addGateway(gateway, names, parts);
-  }
-
-  /** Virtual hosts of one service, remembered as a whole: there are many services and few hosts each. */
-  #pooled(
-    scope: string,
-    routes: readonly HostedRoute[],
-    {
-      taken = new Set<string>(),
-      asked,
-      access,
-      clients,
-    }: {
-      /** Names that others have. */
-      readonly taken?: ReadonlySet<string>;
-      /** The name that connections have to be opened for. */
-      readonly asked?: string | undefined;
-      /** What the filter of {@link accessFilter} is told. */
-      readonly access?: Any | undefined;
-      /** What the filter of {@link clientsTable} is told. */
-      readonly clients?: Any | undefined;
-    } = {},
-  ): readonly VirtualHost[] {
-    const names = routes.flatMap(({ hostnames }) => hostnames);
-    const blocked = names.filter((name) => taken.has(name)).join(" ");
-    const dependencies = [
-      blocked,
-      access,
-      clients,
-      ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames]),
-    ];
-    return this.#pooledHosts.get(scope, dependencies, () => {
-      const hosts = virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make());
-      const own = asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
-      if (clients !== undefined) return own.map((host) => vouching(host, clients));
-      return access === undefined ? own : own.map((host) => onlyFor(host, access));
-    });
   }
 
   #addGateway(
