@@ -60,7 +60,7 @@ export interface HomeExport {
   readonly problems: readonly Problem[];
   /** Ports that peers can't be told of. */
   readonly unadvertised: readonly Problem[];
-  /** Endpoints that are left out. */
+  /** Endpoints, and clients of AccessPolicies, that are left out. */
   readonly unheeded: readonly Problem[];
 }
 
@@ -97,7 +97,7 @@ export function judgeExport({
     serviceExport,
     choice,
     ...(access === undefined ? {} : { access }),
-    problems: [...pathProblems, ...accessProblems, ...clientProblems],
+    problems: [...pathProblems, ...accessProblems],
     unadvertised: unadvertisedProblems(ports),
     unheeded: [],
   };
@@ -135,7 +135,10 @@ export function judgeExport({
     readyBackends: readyByZone(endpoints),
     ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),
   };
-  const unheeded = unheededEndpoints(unreachableOf(slices), headless ? endpoints.length : 0);
+  const unheeded = [
+    ...unheededEndpoints(unreachableOf(slices), headless ? endpoints.length : 0),
+    ...clientProblems,
+  ];
   return { ...base, advertisement, unheeded };
 }
 
