@@ -48,7 +48,10 @@ export function accessFilter(access: ServiceAccess, trusted: readonly TrustedAut
 }
 
 /** The gateways of the clusters that a rule is for, or those of them that name a client whom it is for. */
-function principalsOf({ from = [{}] }: Partial<AccessRule>, callers: readonly TrustedAuthority[]): Principal[] {
+function principalsOf(
+  { from = [{}] }: Partial<AccessRule>,
+  callers: readonly TrustedAuthority[],
+): Principal[] {
   return callers.flatMap((caller) => {
     const clients = from.filter(({ cluster = caller.cluster }) => cluster === caller.cluster);
     // Who lets in all of a cluster need not ask further.

@@ -79,7 +79,8 @@ export interface HomeFirstClusterSpec {
 }
 
 /** What names of clusters over the WAN begin with: in plain text, and in mutual TLS. */
-const wanPrefix = (exporters: WanBackend["exporters"]): string => (exporters === undefined ? "wan" : "wan-tls");
+const wanPrefix = (exporters: WanBackend["exporters"]): string =>
+  exporters === undefined ? "wan" : "wan-tls";
 
 /** Whether a cluster's requests to other clusters go over mutual TLS. */
 export const isMutualTlsCluster = (name: string): boolean => name.startsWith("wan-tls/");

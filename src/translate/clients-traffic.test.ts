@@ -20,7 +20,13 @@ import type { VouchedClients } from "../model/desired.ts";
 import { clientHeader, egressPool, ingressPool } from "../model/names.ts";
 
 /** Where clients call from, as Pods of the east: the last two are nobody's that is known. */
-const at = { web: "127.0.0.2", webToo: "127.0.0.3", batch: "127.0.0.4", audit: "127.0.0.5", unknown: "127.0.0.6" };
+const at = {
+  web: "127.0.0.2",
+  webToo: "127.0.0.3",
+  batch: "127.0.0.4",
+  audit: "127.0.0.5",
+  unknown: "127.0.0.6",
+};
 const clients: VouchedClients = {
   "audit/reader": [at.audit],
   "shop/batch": [at.batch],
@@ -111,13 +117,25 @@ describe("From whom requests come, by real Envoys of two clusters", function () 
       await ingress([{ from: [{ cluster: "east", namespace: "shop", serviceAccount: "web" }] }]),
       clients,
     );
-    expect(await callers(port)).to.deep.equal({ web: 200, webToo: 200, batch: 403, audit: 403, unknown: 403 });
+    expect(await callers(port)).to.deep.equal({
+      web: 200,
+      webToo: 200,
+      batch: 403,
+      audit: 403,
+      unknown: 403,
+    });
     expect(reached).to.have.length(2);
   });
 
   it("lets in all Pods of a namespace, of any cluster, and none that can't be told", async () => {
     const port = await egress(await ingress([{ from: [{ namespace: "shop" }] }]), clients);
-    expect(await callers(port)).to.deep.equal({ web: 200, webToo: 200, batch: 200, audit: 403, unknown: 403 });
+    expect(await callers(port)).to.deep.equal({
+      web: 200,
+      webToo: 200,
+      batch: 200,
+      audit: 403,
+      unknown: 403,
+    });
   });
 
   it("lets in who can't be told where only the cluster is asked for, and what others may call besides", async () => {
@@ -127,7 +145,13 @@ describe("From whom requests come, by real Envoys of two clusters", function () 
     ];
     const inner = await ingress(rules);
     const port = await egress(inner, clients);
-    expect(await callers(port)).to.deep.equal({ web: 403, webToo: 403, batch: 403, audit: 200, unknown: 403 });
+    expect(await callers(port)).to.deep.equal({
+      web: 403,
+      webToo: 403,
+      batch: 403,
+      audit: 200,
+      unknown: 403,
+    });
     const open = await egress(await ingress([{ from: [{ cluster: "east" }] }]), clients);
     expect(await call(open, at.unknown)).to.equal(200);
   });

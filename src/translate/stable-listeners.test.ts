@@ -40,7 +40,11 @@ function listeners(
   clients = file.clients ?? {},
 ): readonly ReadonlyMap<string, unknown>[] {
   const translate = createTranslate();
-  const after = { ...file, clients, objects: file.objects.map(change).filter((object) => object !== undefined) };
+  const after = {
+    ...file,
+    clients,
+    objects: file.objects.map(change).filter((object) => object !== undefined),
+  };
   return [file, after].map((each) => {
     const { world, desired } = buildCase(each);
     const { config } = translate(world, desired);
