@@ -97,7 +97,7 @@ export interface WorldParts {
 
 /** The next World, or `before` if nothing changed. */
 export function nextWorld(before: World | undefined, parts: WorldParts): World {
-  const home = nextHome(before?.home, parts.objects);
+  const home = nextHome(before?.home, parts);
   const absentKinds = nextAbsent(before?.absentKinds, parts.absent);
   const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
   const { peers, listening, sending, overdue, answering, expired, settings } = parts;
@@ -153,7 +153,27 @@ export function homeIdOf(
   return typeof value === "string" && isDnsLabel(value) ? value : fromFlag;
 }
 
-function nextHome(before: HomeObjects | undefined, objects: WorldParts["objects"]): HomeObjects {
+/** Pods are many and come and go all the time: while nobody asks who clients are, a World has none. */
+const noPods: ReadonlyMap<string, KubeObject> = new Map();
+const asking = new WeakMap<object, boolean>();
+
+function asksForClients(advertised: HomeObjects["ServiceAdvertisement"]): boolean {
+  let isAsking = asking.get(advertised);
+  if (isAsking === undefined) {
+    isAsking = advertised.values().some(({ spec }) => (spec.clients ?? []).length > 0);
+    asking.set(advertised, isAsking);
+  }
+  return isAsking;
+}
+
+function nextHome(before: HomeObjects | undefined, parts: WorldParts): HomeObjects {
+  const advertised = [
+    parts.objects("ServiceAdvertisement") as unknown as HomeObjects["ServiceAdvertisement"],
+    ...parts.peers.map((peer) => peer.objects.ServiceAdvertisement),
+  ];
+  const isAsked = advertised.some(asksForClients);
+  const objects: WorldParts["objects"] = (kind) =>
+    kind === "ClientPod" && !isAsked ? noPods : parts.objects(kind);
   const isSame =
     before !== undefined && homeKinds.every((kind) => before[kind] === (objects(kind) as unknown));
   if (isSame) return before;
