@@ -54,6 +54,8 @@ export const types = {
   AffinityApplied: "AffinityApplied",
   /** L7 ServiceImport, only with `spec.failover`: its tiers are as they were asked for. */
   FailoverApplied: "FailoverApplied",
+  /** L7 ServiceImport, only with `spec.limits`: egress gateways keep to them. */
+  LimitsApplied: "LimitsApplied",
   /** ServiceExport, MCS ServiceImport: every port can be carried. */
   PortsSupported: "PortsSupported",
 } as const;
@@ -131,6 +133,8 @@ export const reasons = {
   TooManyPorts: "TooManyPorts",
   /** AccessPolicies name more namespaces and service accounts, or these have more Pods, than are told apart. */
   TooManyClients: "TooManyClients",
+  /** Peers are told of no endpoints of a headless service: who connects to Pods passes by what its policy asks for. */
+  EndpointsWithheld: "EndpointsWithheld",
   /** A headless service has more endpoints than peers can be told. */
   TooManyEndpoints: "TooManyEndpoints",
 
@@ -142,6 +146,9 @@ export const reasons = {
   DuplicateCluster: "DuplicateCluster",
   /** Another implementation of Gateway API carries the traffic, and has no tiers. */
   FailoverNotApplied: "FailoverNotApplied",
+  LimitsApplied: "LimitsApplied",
+  /** Another implementation of Gateway API carries the traffic, and has no limits. */
+  LimitsNotApplied: "LimitsNotApplied",
   /** No cluster exports the service. */
   NoExport: "NoExport",
   /** A rule has more backends, cluster by cluster, than Gateway API takes; it is followed without their proportions. */

@@ -65,16 +65,18 @@ export function parserOf<T>(options: ParserOptions<T>): (input: unknown) => Pars
 function headerProblems(input: unknown, { apiVersions, kind }: ParserOptions<never>): Problem[] {
   if (typeof input !== "object" || input === null) return [invalid(`Expected a ${kind}, found no object.`)];
   const { apiVersion: version, kind: found, metadata } = input as Record<string, unknown>;
-  if (found !== kind || !apiVersions.includes(String(version))) {
+  if (found !== kind || typeof version !== "string" || !apiVersions.includes(version)) {
     return [
-      invalid(
-        `Expected a ${kind} of ${apiVersions.join(" or ")}, found ${String(found)} of ${String(version)}.`,
-      ),
+      invalid(`Expected a ${kind} of ${apiVersions.join(" or ")}, found ${word(found)} of ${word(version)}.`),
     ];
   }
   const name = (metadata as { name?: unknown } | undefined)?.name;
   return typeof name === "string" && name !== "" ? [] : [invalid(`The ${kind} has no metadata.name.`)];
 }
+
+/** Whatever stands where a name should: not everything can be made a text of. */
+const word = (found: unknown): string =>
+  typeof found === "string" ? found.slice(0, 100) : `a ${typeof found}`;
 
 const invalid = (message: string): Problem => ({ reason: reasons.Invalid, message });
 

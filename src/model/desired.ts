@@ -113,6 +113,8 @@ export interface PooledGateway {
   readonly containerPorts: Readonly<Record<string, number>>;
   /** Ingress: who may call the service. Left out: every cluster of the set. */
   readonly access?: ServiceAccess;
+  /** Egress: most requests in a second that an Envoy lets through at each HTTP port. Left out: all. */
+  readonly requestsPerSecond?: number;
 }
 
 /** Who of other clusters may call an exported service, and what. */
@@ -150,6 +152,8 @@ export interface WanBackend {
   readonly home?: ServiceRef;
   /** Per cent of a tier's endpoints that have to be healthy for it to keep all requests; left out: Envoy's 71. */
   readonly spillOverBelow?: number;
+  /** Most requests (of TCP: connections) that an Envoy has under way at once to `home`, and to `remote`; left out: no limit that counts. */
+  readonly concurrentRequests?: number;
   /** A client stays with one cluster, by its address. Never with `home`. */
   readonly hasAffinity?: true;
 }

@@ -90,6 +90,8 @@ export const annotations = {
   path: `${group}/path`,
   /** On a ServiceExport: ids of the clusters that may import it, with commas. */
   clusters: `${group}/clusters`,
+  /** On a ServiceExport: `allow` tells peers of the Pods of a headless service though its policy asks for mutual TLS. */
+  unclassified: `${group}/unclassified`,
   /**
    * On TCPRoutes: the ports of the services behind the dummies that it names, in the order of its backendRefs, or one for
    * all: `5432,6432`.

@@ -110,6 +110,7 @@ export function egressSide(input: EgressInput): EgressSide {
       rules: (spread[index]?.rules ?? []) as RouteRule[],
     },
   }));
+  const requestsPerSecond = input.rules?.spec.limits?.requestsPerSecond;
   const streams = tcpPorts.map((port) =>
     tcpRoute({
       service,
@@ -136,6 +137,7 @@ export function egressSide(input: EgressInput): EgressSide {
             input.containerPorts.get(port.port) ?? 0,
           ]),
         ),
+        ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
       },
     },
     routes,

@@ -26,6 +26,7 @@ import { accessOf, clientsToTell } from "./access.ts";
 import { clientsOfSet, mutualTlsListener } from "./mutual-tls.ts";
 import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
+import { toldEndpoints } from "./headless-endpoints.ts";
 import { ingressHostnames } from "./hostnames.ts";
 import type { OwnerReference } from "../model/kube-object.ts";
 import { desired, metadataOf, ownerReference, typeOf } from "./owners.ts";
@@ -63,9 +64,6 @@ export interface HomeExport {
   /** Endpoints, and clients of AccessPolicies, that are left out. */
   readonly unheeded: readonly Problem[];
 }
-
-/** Schema of the ServiceAdvertisement. */
-const maxEndpoints = 1000;
 
 /** Judges one ServiceExport. */
 export function judgeExport({
@@ -105,6 +103,7 @@ export function judgeExport({
   if (service === undefined || invalid !== undefined) return { ...base, invalid: invalid ?? noService(ref) };
   const headless = service.spec?.clusterIP === "None";
   const endpoints = endpointsOf(slices);
+  const told = headless ? toldEndpoints(endpoints, exportAnnotations, { choice, policies }) : undefined;
   const { exportedLabels = {}, exportedAnnotations = {} } = serviceExport.spec ?? {};
   const spec = service.spec ?? {};
   const advertisement: ServiceAdvertisementSpec = {
@@ -133,29 +132,22 @@ export function judgeExport({
     ...(clients.length === 0 ? {} : { clients }),
     pool: poolOf(ref, settings),
     readyBackends: readyByZone(endpoints),
-    ...(headless ? { endpoints: endpoints.slice(0, maxEndpoints) } : {}),
+    ...(told === undefined ? {} : { endpoints: told.endpoints }),
   };
-  const unheeded = [
-    ...unheededEndpoints(unreachableOf(slices), headless ? endpoints.length : 0),
-    ...clientProblems,
-  ];
-  return { ...base, advertisement, unheeded };
+  return {
+    ...base,
+    advertisement,
+    unheeded: [...(told?.problems ?? []), ...unusable(unreachableOf(slices)), ...clientProblems],
+  };
 }
 
-/** Of an export's endpoints those that can't be a host's, and what is more than peers can be told of. */
-function unheededEndpoints(unreachable: readonly string[], told: number): Problem[] {
-  const problems: Problem[] = [];
-  if (told > maxEndpoints) {
-    const message = `Peers are told of the first ${maxEndpoints} of ${told} endpoints only. Split the Service into several, or export it with a cluster IP.`;
-    problems.push({ reason: reasons.TooManyEndpoints, message });
-  }
-  if (unreachable.length > 0) {
-    const shown = unreachable.slice(0, 3).map((address) => JSON.stringify(address.slice(0, 45)));
-    const more = unreachable.length > shown.length ? ` and ${unreachable.length - shown.length} more` : "";
-    const message = `No requests are sent to ${shown.join(", ")}${more}: no IPv4 address of a host. Correct the EndpointSlices of the Service.`;
-    problems.push({ reason: reasons.UnusableAddress, message });
-  }
-  return problems;
+/** Of an export's endpoints those that can't be a host's. */
+function unusable(unreachable: readonly string[]): Problem[] {
+  if (unreachable.length === 0) return [];
+  const shown = unreachable.slice(0, 3).map((address) => JSON.stringify(address.slice(0, 45)));
+  const more = unreachable.length > shown.length ? ` and ${unreachable.length - shown.length} more` : "";
+  const message = `No requests are sent to ${shown.join(", ")}${more}: no IPv4 address of a host. Correct the EndpointSlices of the Service.`;
+  return [{ reason: reasons.UnusableAddress, message }];
 }
 
 const noService = (ref: ServiceRef): Problem => ({

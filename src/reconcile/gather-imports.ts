@@ -203,7 +203,7 @@ function withoutBackends(merged: Merged, clusters: readonly ClusterId[]): Merged
 
 /** Whether something has to be looked at, or chosen, that only an Envoy can. */
 const hasRules = (rules: Import["rules"]): boolean =>
-  rules?.spec.http !== undefined || rules?.spec.failover !== undefined;
+  rules?.spec.http !== undefined || rules?.spec.failover !== undefined || rules?.spec.limits !== undefined;
 
 /** Names of Services in the dummies' namespace that are somebody else's. */
 function foreignDummies(services: World["home"]["Service"]): string {

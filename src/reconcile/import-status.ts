@@ -214,6 +214,7 @@ export function rulesConditions(key: string, around: RulesSurroundings): Conditi
     condition(types.Programmed, programmed(imported, world, other), generation),
     condition(types.Enforced, isSecured(around) ? enforced : byName, generation),
     ...failoverConditions(imported, around),
+    ...limitsConditions(imported, around),
   ];
 }
 
@@ -236,6 +237,31 @@ function failoverConditions({ rules }: Import, { other, world, generation }: Rul
     message: "Every cluster that a tier names is in the set.",
   } as const;
   return [condition(types.FailoverApplied, unless(problems, applied), generation)];
+}
+
+/** Whether the limits hold, and where. */
+function limitsConditions(
+  { rules, httpPorts }: Import,
+  { other, world, generation }: RulesSurroundings,
+): Condition[] {
+  const limits = rules?.spec.limits;
+  if (limits === undefined) return [];
+  const problems: Problem[] = [];
+  if (other !== undefined) {
+    const message =
+      "spec.limits is not followed where another implementation of Gateway API carries the traffic: nothing is limited. Delete it, or run the controller with --data-plane envoy.";
+    problems.push({ reason: reasons.LimitsNotApplied, message });
+  } else if (limits.requestsPerSecond !== undefined && httpPorts.length === 0) {
+    const message =
+      "The service has no HTTP port whose requests spec.limits.requestsPerSecond could count. Delete it, or limit connections by concurrentRequests.";
+    problems.push({ reason: reasons.NoMatchingPort, message });
+  }
+  const applied = {
+    status: "True",
+    reason: reasons.LimitsApplied,
+    message: `Each egress gateway keeps to the limits by itself; there are to be ${world.settings.poolReplicas} of them.`,
+  } as const;
+  return [condition(types.LimitsApplied, unless(problems, applied), generation)];
 }
 
 /** Whether no policy that a request may be sent over is Plain. */

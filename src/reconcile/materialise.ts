@@ -228,7 +228,9 @@ export class Materialiser {
       readonly homeId: ClusterId | undefined;
     },
   ): DummySide {
-    const placement = dataPlane.other === undefined ? placementOf({ merged, rules, homeId }) : plainPlacement;
+    const isOurs = dataPlane.other === undefined;
+    const placement = isOurs ? placementOf({ merged, rules, homeId }) : plainPlacement;
+    const concurrentRequests = isOurs ? rules?.spec.limits?.concurrentRequests : undefined;
     const appProtocol = dataPlane.other && wanAppProtocol(merged);
     const trusted = trust.map(({ trustDomain }) => trustDomain).join();
     return this.#dummies.get(
@@ -241,6 +243,7 @@ export class Materialiser {
         owner,
         appProtocol,
         placement.key,
+        concurrentRequests,
         trusted,
         ...Object.values(note),
       ],
@@ -260,7 +263,11 @@ export class Materialiser {
             ...objects,
           ],
           grants,
-          wanBackends: wanBackends(service, { merged, names: dummies.names, placement, policies }, directory),
+          wanBackends: wanBackends(
+            service,
+            { merged, names: dummies.names, placement, policies, concurrentRequests },
+            directory,
+          ),
         };
       },
     );

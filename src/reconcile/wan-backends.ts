@@ -19,12 +19,14 @@ export interface WanBackendsInput {
   readonly names: DummyNames;
   readonly placement: Placement;
   readonly policies: PolicySet;
+  /** See {@link WanBackend}. */
+  readonly concurrentRequests: number | undefined;
 }
 
 /** The WAN backends of one service by the names of its dummies. */
 export function wanBackends(
   service: ServiceRef,
-  { merged, names, placement, policies }: WanBackendsInput,
+  { merged, names, placement, policies, concurrentRequests }: WanBackendsInput,
   directory: GatewayDirectory,
 ): [string, WanBackend][] {
   const exportedHere = merged.members.some(({ cluster }) => cluster === home);
@@ -48,6 +50,7 @@ export function wanBackends(
       ...(isPlain(policy, policies) ? {} : { exporters }),
       ...(exportedHere && hasHomePods ? { home: service } : {}),
       ...(spillOverBelow === undefined ? {} : { spillOverBelow }),
+      ...(concurrentRequests === undefined ? {} : { concurrentRequests }),
       ...(hasAffinity ? { hasAffinity } : {}),
     },
   ]);

@@ -59,12 +59,8 @@ const clientName = create(HeaderValueOptionSchema, {
 });
 
 /** A virtual host whose requests say from whom they come, where they leave over mutual TLS. */
-export function vouching(host: VirtualHost, table: Any): VirtualHost {
-  return create(VirtualHostSchema, {
-    ...host,
-    routes: host.routes.map(naming),
-    typedPerFilterConfig: { ...host.typedPerFilterConfig, [clientsFilterName]: table },
-  });
+export function vouching(host: VirtualHost): VirtualHost {
+  return create(VirtualHostSchema, { ...host, routes: host.routes.map(naming) });
 }
 
 /** The same route with the header, for all of its requests or for the shares that go there. */

@@ -10,6 +10,7 @@ import { create } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { CircuitBreakersSchema } from "../envoy/envoy/config/cluster/v3/circuit_breaker_pb.ts";
+import type { CircuitBreakers } from "../envoy/envoy/config/cluster/v3/circuit_breaker_pb.ts";
 import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
@@ -26,6 +27,7 @@ import { SocketOption_SocketState } from "../envoy/envoy/config/core/v3/socket_o
 import { ClusterConfigSchema } from "../envoy/envoy/extensions/clusters/aggregate/v3/cluster_pb.ts";
 import type { HttpProtocolOptions_ExplicitHttpConfigSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
 import { HttpProtocolOptionsSchema } from "../envoy/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts";
+import type { Desired } from "../model/desired.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { pack } from "./any.ts";
 import type { Material } from "./certificates.ts";
@@ -82,19 +84,24 @@ function protocolOptions(
   });
 }
 
-/** Envoy's defaults (1,024 of each) are for one service behind one client. Retries are at most a fifth of all requests. */
-const circuitBreakers = create(CircuitBreakersSchema, {
-  thresholds: [
-    {
-      maxConnections: 100_000,
-      maxPendingRequests: 100_000,
-      maxRequests: 1_000_000,
-      // The budget is for floods. So many may be tried again at once whatever it says: when a link dies, all that is under
-      // way on it is, and has somewhere to go.
-      retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 512 },
-    },
-  ],
-});
+/**
+ * Envoy's defaults (1,024 of each) are for one service behind one client. Retries are at most a fifth of all requests.
+ * `limit`: of requests under way; a connection without requests counts as one.
+ */
+const circuitBreakers = (limit?: number): CircuitBreakers =>
+  create(CircuitBreakersSchema, {
+    thresholds: [
+      {
+        maxConnections: limit ?? 100_000,
+        maxPendingRequests: limit ?? 100_000,
+        maxRequests: limit ?? 1_000_000,
+        // The budget is for floods. So many may be tried again at once whatever it says: when a link dies, all that is under
+        // way on it is, and has somewhere to go.
+        retryBudget: { budgetPercent: { value: 20 }, minRetryConcurrency: 512 },
+      },
+    ],
+  });
+const unlimited = circuitBreakers();
 
 /** An endpoint that comes, or comes back, gets its share bit by bit. */
 const byLoad = {
@@ -162,10 +169,12 @@ const outlierDetection = create(OutlierDetectionSchema, {
 /** Builds clusters; the same spec gives the same object. */
 export class Clusters {
   readonly #memo = new KeyedMemo<Cluster>();
+  #wanBackends: Desired["wanBackends"] = new Map();
 
   /** Starts a pass. */
-  startPass(): void {
+  startPass({ wanBackends }: Desired): void {
     this.#memo.endPass();
+    this.#wanBackends = wanBackends;
   }
 
   /**
@@ -173,34 +182,50 @@ export class Clusters {
    * fleet, towards other clusters' gateways; without one such a cluster has no endpoints, and leads nowhere.
    */
   of(spec: ClusterSpec, shown?: Material, pass?: GatewayPass): Cluster {
+    const limit = this.#limitOf(spec);
     if (spec.form === "Wan" && spec.mutualTls !== undefined) {
       const key = `${spec.name} ${pass?.identity.name ?? ""} ${pass?.authorities.name ?? ""}`;
-      return this.#memo.get(key, [spec.mutualTls.serverName, spec.hasAffinity], () => wanCluster(spec, pass));
+      const dependencies = [spec.mutualTls.serverName, spec.hasAffinity, limit];
+      return this.#memo.get(key, dependencies, () => wanCluster(spec, { pass, limit }));
     }
     const tls = spec.form === "Service" ? spec.tls : undefined;
     // The name says everything else; what is shown to a backend is its Gateway's own.
     const isHttp2 = spec.form === "Service" && spec.isHttp2;
     const certificate = tls && shown?.name;
-    return this.#memo.get(`${spec.name} ${certificate ?? ""}`, [isHttp2, tls, hasAffinity(spec)], () => {
-      if (spec.form === "HomeFirst") return aggregate(spec);
-      const cluster = edsCluster(spec);
-      if (spec.form === "Wan" && spec.stream !== undefined)
+    return this.#memo.get(
+      `${spec.name} ${certificate ?? ""}`,
+      [isHttp2, tls, hasAffinity(spec), limit],
+      () => {
+        if (spec.form === "HomeFirst") return aggregate(spec);
+        const cluster = edsCluster(spec, limit);
+        if (spec.form === "Wan" && spec.stream !== undefined)
+          return create(ClusterSchema, {
+            ...cluster,
+            transportSocket: create(TransportSocketSchema, prefaced(spec.stream)),
+          });
+        if (tls === undefined) return cluster;
+        const transportSocket = upstreamTls(tls, { isHttp2, certificate, source: overAds });
         return create(ClusterSchema, {
           ...cluster,
-          transportSocket: create(TransportSocketSchema, prefaced(spec.stream)),
+          transportSocket: create(TransportSocketSchema, transportSocket),
         });
-      if (tls === undefined) return cluster;
-      const transportSocket = upstreamTls(tls, { isHttp2, certificate, source: overAds });
-      return create(ClusterSchema, {
-        ...cluster,
-        transportSocket: create(TransportSocketSchema, transportSocket),
-      });
-    });
+      },
+    );
+  }
+
+  /** Most requests under way at once, as the import says of which the cluster is a part. An aggregate leaves it to its parts. */
+  #limitOf(spec: ClusterSpec): number | undefined {
+    if (spec.form === "HomeFirst") return undefined;
+    const dummy = spec.form === "Wan" ? spec.dummy : spec.importedAs;
+    return dummy === undefined ? undefined : this.#wanBackends.get(dummy)?.concurrentRequests;
   }
 }
 
-function wanCluster(spec: WanClusterSpec, pass: GatewayPass | undefined): Cluster {
-  const cluster = edsCluster(spec);
+function wanCluster(
+  spec: WanClusterSpec,
+  { pass, limit }: { readonly pass: GatewayPass | undefined; readonly limit: number | undefined },
+): Cluster {
+  const cluster = edsCluster(spec, limit);
   if (spec.mutualTls === undefined) return cluster;
   if (pass !== undefined) {
     const { stream } = spec;
@@ -229,7 +254,7 @@ function socketsOf({ stream }: WanClusterSpec) {
   };
 }
 
-function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
+function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>, limit?: number): Cluster {
   const isWan = spec.form === "Wan";
   const isHttp2 = isWan || spec.isHttp2;
   // Home's part of a service over the WAN lists what is not ready too.
@@ -247,7 +272,7 @@ function edsCluster(spec: Exclude<ClusterSpec, HomeFirstClusterSpec>): Cluster {
       ...(isWan ? { localityConfigSpecifier: { case: "localityWeightedLbConfig", value: {} } } : {}),
     },
     typedExtensionProtocolOptions: { [protocolOptionsKey]: isHttp2 ? http2Options : http1Options },
-    circuitBreakers,
+    circuitBreakers: limit === undefined ? unlimited : circuitBreakers(limit),
     outlierDetection,
   });
 }
@@ -264,6 +289,6 @@ function aggregate(spec: HomeFirstClusterSpec): Cluster {
     connectTimeout: duration(connectTimeoutMs),
     lbPolicy: Cluster_LbPolicy.CLUSTER_PROVIDED,
     commonLbConfig: { healthyPanicThreshold: { value: 0 } },
-    circuitBreakers,
+    circuitBreakers: unlimited,
   });
 }

@@ -71,7 +71,7 @@ export class Fleets {
 
   /** Starts a pass over one World, after that of the trust. */
   startPass(world: World, desired: Desired): void {
-    this.#clusters.startPass();
+    this.#clusters.startPass(desired);
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
     this.#hosts.startPass(desired);

@@ -30,6 +30,7 @@ import { setHeader } from "./filters.ts";
 import { accessFilterName } from "./access.ts";
 import { clientsFilterName } from "./clients.ts";
 import { callersFilterName } from "./gateway-trust.ts";
+import { limitFilter } from "./limits.ts";
 import { allButHopHeader, arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
 
 /** Who sends requests to a listener. */
@@ -153,6 +154,8 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
       ...(isMutual ? [callersFilter] : []),
       // In plain text too: who can't be told apart is let through nowhere where it matters.
       ...(isClientEdge ? [] : [accessFilter]),
+      // Before what answers by itself, too: a client's flood is a flood whatever it asks.
+      ...(isClientEdge ? [limitFilter] : []),
       ...(knowsClients ? [clientsFilter] : []),
       corsFilter,
       {

@@ -198,7 +198,7 @@ describe("TCP through real Envoys", function () {
         endpoints: [{ address: "127.0.0.1", port }],
       })),
     });
-    const listeners = ["plain", "shared", "failing", "closed", "missing"].map((name, index) => ({
+    const listeners = ["plain", "shared", "failing", "closed", "missing", "crowded"].map((name, index) => ({
       name,
       port: 20_001 + index,
       protocol: "TCP",
@@ -236,6 +236,7 @@ describe("TCP through real Envoys", function () {
       to("failing", [{ name: "failing" }], "5432"),
       to("closed", [{ group: "mc-wan.l7mp.io", kind: "Unresolved", name: "db" }], "5432"),
       to("missing", [{ name: "high" }], "5433"),
+      to("crowded", [{ name: "crowded" }], "5432"),
     ] as unknown as KubeObject[];
     const pooled: PooledGateway = {
       role: "Egress",
@@ -247,6 +248,7 @@ describe("TCP through real Envoys", function () {
       high: backend("high", [high]),
       low: backend("low", [low]),
       failing: backend("high", [deadPort, high]),
+      crowded: { ...backend("low", [low]), concurrentRequests: 2 },
     };
     const file = {
       objects,
@@ -379,6 +381,21 @@ describe("TCP through real Envoys", function () {
       expect(await receive(socket).catch(() => ({ bytes: 0 }))).to.include({ bytes: 0 });
     }
     expect({ connections, low: tunnels.low }).to.deep.equal({ connections: 0, low: 0 });
+  });
+
+  it("closes what is more than so many connections at once, until one has ended", async () => {
+    const open = [dial(20_006), dial(20_006)];
+    for (const socket of open) {
+      socket.write("x");
+      await once(socket, "data");
+    }
+    const isLetIn = (): Promise<boolean> => echoed(20_006).catch(() => false);
+    expect(await isLetIn()).to.equal(false);
+    expect(connections).to.equal(2);
+    open.pop()?.destroy();
+    const deadline = performance.now() + 10_000;
+    while (!(await isLetIn())) expect(performance.now()).to.be.below(deadline);
+    for (const socket of open) socket.destroy();
   });
 
   it("lets nobody choose anything but exported TCP ports by the preface", async () => {

@@ -13,7 +13,6 @@ import type { Any } from "@bufbuild/protobuf/wkt";
 import { RouteSchema, VirtualHostSchema } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import { byAge, compare } from "../model/order.ts";
-import { accessFilterName } from "./access.ts";
 import { anyHost, wildcardsAbove } from "./hosts.ts";
 import { serverNameHeader } from "./hop-headers.ts";
 import { compareRank } from "./matches.ts";
@@ -126,9 +125,9 @@ export function onlyOverItsOwn(host: VirtualHost, serverName: string): VirtualHo
   return create(VirtualHostSchema, { ...host, routes: [...guards, ...host.routes] });
 }
 
-/** A virtual host that lets through only what the filter of {@link accessFilterName} is told by `access`. */
-export function onlyFor(host: VirtualHost, access: Any): VirtualHost {
-  return create(VirtualHostSchema, { ...host, typedPerFilterConfig: { [accessFilterName]: access } });
+/** A virtual host that lets through only what these filters, by name, are told to let through. */
+export function guarded(host: VirtualHost, filters: Readonly<Record<string, Any>>): VirtualHost {
+  return create(VirtualHostSchema, { ...host, typedPerFilterConfig: filters });
 }
 
 /** RFC 9110, 15.5.20: the client may ask again over a connection of its own. */

@@ -184,6 +184,14 @@ export const referenceGrant: fc.Arbitrary<KubeObject> = fc
     ),
   );
 
+const limit = fc.integer({ min: 1, max: 1_000_000 });
+const importLimits = fc
+  .record({
+    requestsPerSecond: fc.option(limit, { nil: undefined }),
+    concurrentRequests: fc.option(limit, { nil: undefined }),
+  })
+  .map((limits) => dense(limits));
+
 /** L7 rules: the ServiceImport of ours, not of MCS. */
 export const serviceImport: fc.Arbitrary<KubeObject> = fc
   .record({
@@ -192,13 +200,14 @@ export const serviceImport: fc.Arbitrary<KubeObject> = fc
     birth,
     rules: fc.array(importRule, { minLength: 1, maxLength: 3 }),
     tcp: fc.option(tcpRefs, { nil: undefined, freq: 4 }),
+    limits: fc.option(importLimits, { nil: undefined }),
   })
-  .map(({ namespace, name, birth: born, rules, tcp }) =>
+  .map(({ namespace, name, birth: born, rules, tcp, limits }) =>
     objectOf(
       ["mc-wan.l7mp.io/v1alpha1", "ServiceImport"],
       { namespace, name, ...born },
       {
-        spec: dense({ http: { rules }, tcp: tcp && { backendRefs: tcp } }),
+        spec: dense({ http: { rules }, tcp: tcp && { backendRefs: tcp }, limits }),
       },
     ),
   );

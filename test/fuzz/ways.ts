@@ -41,7 +41,14 @@ export function waysOf(fleet: FleetConfig): readonly Way[] {
       })),
     ),
   );
-  return [...byHost, ...byConnection].filter(({ cluster }) => cluster !== nowhere);
+  // A connection with our header chooses among these by itself.
+  const reads = [...fleet.listeners.values()].some(({ listenerFilters }) =>
+    listenerFilters.some(({ name }) => name === "envoy.filters.listener.proxy_protocol"),
+  );
+  const byHeader = [...fleet.clusters.keys()]
+    .filter((cluster) => reads && cluster.startsWith("stream/"))
+    .map((cluster) => ({ cluster, domains: [] }));
+  return [...byHost, ...byConnection, ...byHeader].filter(({ cluster }) => cluster !== nowhere);
 }
 
 /** The clusters that a cluster is made of. */

@@ -859,6 +859,24 @@ export const schema: object = {
             }
           }
         },
+        "limits": {
+          "type": "object",
+          "minProperties": 1,
+          "properties": {
+            "requestsPerSecond": {
+              "type": "integer",
+              "format": "int32",
+              "minimum": 1,
+              "maximum": 1000000
+            },
+            "concurrentRequests": {
+              "type": "integer",
+              "format": "int32",
+              "minimum": 1,
+              "maximum": 1000000
+            }
+          }
+        },
         "onPartition": {
           "type": "string",
           "enum": [

@@ -7,6 +7,7 @@ import type { Condition } from "../../model/kube-object.ts";
 export interface ServiceImportSpec {
   readonly http?: HTTPRules;
   readonly tcp?: TCPRules;
+  readonly limits?: Limits;
   /**
    * What becomes of an exporting cluster that is not heard any more. Keep: it gets requests as before, as long as its gateways answer. Drain: it gets none until it is heard again. Left out: what the controller was told, which is Keep unless said otherwise.
    */
@@ -363,6 +364,19 @@ export interface TCPBackendRef {
    * Share of the traffic, relative to the sum of the weights of the rule.
    */
   readonly weight?: number;
+}
+/**
+ * How much each egress gateway of this cluster sends to the service. What is more is answered at once, and nothing of it crosses the WAN.
+ */
+export interface Limits {
+  /**
+   * Requests in a second, for each HTTP port of the service; as many at once, where none came in the second before. More get 429, gRPC RESOURCE_EXHAUSTED.
+   */
+  readonly requestsPerSecond?: number;
+  /**
+   * Requests under way at once over each WANPolicy, and as many to this cluster's own Pods; of a TCP port connections. More get 503, gRPC UNAVAILABLE; connections are closed.
+   */
+  readonly concurrentRequests?: number;
 }
 /**
  * Which clusters are preferred. Without it this cluster's own Pods come first, then all other clusters together.
