@@ -1,5 +1,6 @@
 /** All scenarios, in the order in which they run. */
 import type { Scenario } from "./claim.ts";
+import { access } from "./scenarios/access.ts";
 import { badInput } from "./scenarios/bad-input.ts";
 import { changes } from "./scenarios/changes.ts";
 import { failover } from "./scenarios/failover.ts";
@@ -21,6 +22,7 @@ export const scenarios: readonly Scenario[] = [
   objects,
   badInput,
   mcs,
+  access,
   identity,
   leastPrivilege,
   uninstall,

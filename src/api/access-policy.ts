@@ -5,7 +5,7 @@
 import type { apiVersion, CustomObject } from "./custom-object.ts";
 import type { AccessPolicySpec, AccessPolicyStatus } from "./generated/access-policy.ts";
 
-export type { AccessRequest, AccessRule } from "./generated/access-policy.ts";
+export type { AccessClient, AccessRequest, AccessRule } from "./generated/access-policy.ts";
 
 /** Namespaced; for ServiceExports of its own namespace. */
 export type AccessPolicy = CustomObject<

@@ -131,6 +131,8 @@ export const reasons = {
   ByClientAddress: "ByClientAddress",
   /** A service has more ports than can be told to peers or carried. */
   TooManyPorts: "TooManyPorts",
+  /** AccessPolicies name more namespaces and service accounts, or these have more Pods, than are told apart. */
+  TooManyClients: "TooManyClients",
   /** Peers are told of no endpoints of a headless service: who connects to Pods passes by what its policy asks for. */
   EndpointsWithheld: "EndpointsWithheld",
   /** A headless service has more endpoints than peers can be told. */

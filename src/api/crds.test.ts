@@ -53,6 +53,17 @@ const pool = (spec: Json): Json => ({
   spec: { formatVersion: 1, mode: "PodIP", endpoints: [], ...spec },
 });
 
+/** An AccessPolicy with one rule for clients. */
+const letsIn = (...from: Json[]): Json => ({
+  apiVersion,
+  kind: "AccessPolicy",
+  metadata: { name: "a", namespace: "default" },
+  spec: {
+    targetRefs: [{ group: "multicluster.x-k8s.io", kind: "ServiceExport", name: "payment" }],
+    rules: [{ from }],
+  },
+});
+
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_, index) => make(index));
 
@@ -210,6 +221,19 @@ const refused: readonly (readonly [string, Json, string])[] = [
     "may stand only once in a rule",
   ],
 
+  ["a client of whom nothing is said", letsIn({}), "should have at least 1 properties"],
+  [
+    "a service account without a namespace",
+    letsIn({ cluster: "east", serviceAccount: "web" }),
+    "a serviceAccount is one of a namespace",
+  ],
+  ["every namespace by a star", letsIn({ namespace: "*" }), "namespace"],
+  ["a namespace with a slash", letsIn({ namespace: "shop/web" }), "namespace"],
+  ["a service account with a slash", letsIn({ namespace: "shop", serviceAccount: "a/b" }), "serviceAccount"],
+  ["an empty service account", letsIn({ namespace: "shop", serviceAccount: "" }), "serviceAccount"],
+  ["257 clients", service({ clients: times(257, () => ({ namespace: "shop" })) }), "at most 256 items"],
+  ["a client without a namespace", service({ clients: [{ cluster: "east" }] }), "namespace: Required value"],
+
   ["an unknown type of service", service({ type: "ExternalName" }), 'Unsupported value: "ExternalName"'],
   ["a format below 1", service({ formatVersion: 0 }), "greater than or equal to 1"],
   ["a time that is none", service({ exportTime: "yesterday" }), "exportTime"],
@@ -304,6 +328,7 @@ const accepted: readonly (readonly [string, Json])[] = [
       annotations: { c: "d" },
       wanPolicy: "sd-wan-priority-high",
       path: "Direct",
+      clients: [{ cluster: "east", namespace: "shop", serviceAccount: "web.v1" }, { namespace: "audit" }],
     }),
   ],
   [
@@ -339,6 +364,7 @@ function withPorts(value: unknown): unknown {
 const plurals: Record<string, string> = {
   WANPolicy: "wanpolicies",
   ServiceImport: "namespaces/default/serviceimports",
+  AccessPolicy: "namespaces/default/accesspolicies",
   ServiceAdvertisement: "namespaces/default/serviceadvertisements",
   GatewayAdvertisement: "namespaces/default/gatewayadvertisements",
 };
@@ -385,6 +411,19 @@ describe("the CRDs on a real API server", function () {
       expect(parse(body)).to.include({ ok: true });
     });
   }
+
+  it("take clients by cluster, namespace and service account in all ways that mean somebody", async () => {
+    const { status, message } = await create(
+      letsIn(
+        { cluster: "east" },
+        { namespace: "shop" },
+        { cluster: "east", namespace: "shop" },
+        { namespace: "shop", serviceAccount: "web.v1" },
+        { cluster: "east", namespace: "shop", serviceAccount: "web" },
+      ),
+    );
+    expect(status, message).to.equal(201);
+  });
 
   const cases = [
     ...refused.map(([what, object]) => ({ what, object, isTaken: false })),

@@ -8,6 +8,7 @@ import type { ServiceAdvertisementSpec } from "./generated/service-advertisement
 import { schema } from "./generated/service-advertisement-schema.ts";
 
 export type {
+  AdvertisedClient,
   AdvertisedEndpoint,
   AdvertisedPort,
   ReadyBackends,

@@ -429,6 +429,7 @@ function desiredOf({ objects, statuses }: Wanted, _world: World): Desired {
     accounts: new Map(),
     identities: [],
     trust: [],
+    clients: new Map(),
     unaware: [],
   };
 }

@@ -194,6 +194,9 @@ export interface DrainingPort {
   readonly mode?: "MutualTLS" | "Plain";
 }
 
+/** Addresses (IPv4, sorted) of the home Pods of an account, by `<namespace>/<service account>`; sorted. */
+export type VouchedClients = Readonly<Record<string, readonly string[]>>;
+
 export interface Desired {
   readonly objects: ReadonlyMap<ObjectKey, DesiredObject>;
   /** Of everything but Gateways and routes, which follow from the translation (see gateway-status.ts). */
@@ -210,6 +213,11 @@ export interface Desired {
   readonly referenceGrants: ReadonlyMap<string, ObjectTypes["ReferenceGrant"]>;
   /** By the name of the dummy Service in namespace `mc-wan`. */
   readonly wanBackends: ReadonlyMap<string, WanBackend>;
+  /**
+   * By `namespace/name` of an imported service: for whose requests to it the egress gateways say from whom they come. Only
+   * services of which some exporter asks. The same object while it is the same.
+   */
+  readonly clients: ReadonlyMap<string, VouchedClients>;
   /** Gateways of peers, at the port of each policy: somebody has to look whether they can be reached. Sorted, each once. */
   readonly probes: readonly ProbeTarget[];
   /** The fleet of each ServiceAccount of gateways, by `namespace/name`. The same Map while it is the same. */

@@ -3,7 +3,8 @@
  *
  * The key is unambiguous where two groups share a kind: `McsServiceImport` (multicluster.x-k8s.io) and
  * `ServiceImport` (ours, L7); and where one kind is read for several ends: `Secret` (a peer's kubeconfig), `TlsSecret` (a
- * user's certificate) and `IdentitySecret` (this cluster's authority, and its gateways' certificates).
+ * user's certificate) and `IdentitySecret` (this cluster's authority, and its gateways' certificates); `Pod` (a gateway's) and
+ * `ClientPod` (any, as a client).
  */
 import type { IBackendTLSPolicy } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/BackendTLSPolicy";
 import type { IGateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
@@ -32,6 +33,7 @@ import type { ClusterProperty, McsServiceImport, ServiceExport } from "../api/mu
 import type { ServiceAdvertisement } from "../api/service-advertisement.ts";
 import type { ServiceImport } from "../api/service-import.ts";
 import type { WANPolicy } from "../api/wan-policy.ts";
+import type { ClientPod } from "./client-pod.ts";
 import type { IdentitySecret } from "./identity.ts";
 import type { Kube, ObjectMeta } from "./kube-object.ts";
 import type { AuthorityConfigMap, TlsSecret } from "./tls-objects.ts";
@@ -70,6 +72,7 @@ export const kinds = {
   ServiceAccount: of("v1", "ServiceAccount", inNamespace("serviceaccounts")),
   Endpoints: of("v1", "Endpoints", inNamespace("endpoints")),
   Pod: of("v1", "Pod", inNamespace("pods")),
+  ClientPod: of("v1", "Pod", inNamespace("pods")),
   Secret: of("v1", "Secret", inNamespace("secrets")),
   TlsSecret: of("v1", "Secret", inNamespace("secrets")),
   IdentitySecret: of("v1", "Secret", inNamespace("secrets")),
@@ -133,6 +136,8 @@ export interface ObjectTypes {
   Endpoints: Kube<IEndpoints>;
   /** Only Pods of our gateways. */
   Pod: Kube<IPod>;
+  /** Of all Pods: whose they are, and their addresses. */
+  ClientPod: ClientPod;
   Secret: Kube<ISecret>;
   /** Of type kubernetes.io/tls: certificates of Gateways. */
   TlsSecret: TlsSecret;

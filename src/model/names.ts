@@ -113,6 +113,11 @@ export const annotations = {
 
 /** Chooses a port of a service with several; set by the egress, stripped from clients' requests on both sides. */
 export const portHeader = "x-mc-wan-port";
+/**
+ * Says from whom a request comes: `<namespace>/<service account>` of the home Pod that has its source address. Set by the egress,
+ * believed by the ingress where the egress has shown who it is, stripped from clients' requests.
+ */
+export const clientHeader = "x-mc-wan-client";
 /** Counts WAN crossings; one is allowed. */
 export const hopHeader = "x-mc-wan-hop";
 

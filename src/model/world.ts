@@ -18,7 +18,8 @@ export type ClusterId = string;
 export type Store<T> = ReadonlyMap<string, T>;
 
 /**
- * Kinds that are watched in the home cluster. Pods: only those labelled as our gateways. Secrets: only peers' Secrets in
+ * Kinds that are watched in the home cluster. Pods: only those labelled as our gateways. ClientPods: of all Pods their account and
+ * addresses; none while no ServiceAdvertisement asks for clients, or where another implementation carries the traffic. Secrets: only peers' Secrets in
  * `mc-wan-system` and never their data (observe keeps that to itself). TlsSecrets: those of type kubernetes.io/tls, of
  * these certificate and key. IdentitySecrets: those that mc-wan made in its namespace for its authority and its gateways, without
  * the authority's key. ConfigMaps: only the authorities under `ca.crt`. CustomResourceDefinitions: only
@@ -34,6 +35,7 @@ export const homeKinds = [
   "EndpointSlice",
   "Endpoints",
   "Pod",
+  "ClientPod",
   "ServiceAccount",
   "Deployment",
   "PodDisruptionBudget",

@@ -173,6 +173,55 @@ describe("an Observer at a real API server", function () {
     expect(second?.home.Service).to.equal(first?.home.Service);
   });
 
+  it("has Pods while somebody asks for clients, by address and account only: what else they say makes no World", async () => {
+    const pod = { metadata: { name: "web-1", namespace: "shop" } };
+    await create(home.client, kinds.ServiceAccount, { metadata: { name: "web", namespace: "shop" } });
+    await create(home.client, kinds.Pod, {
+      ...pod,
+      spec: { serviceAccountName: "web", nodeName: "n1", containers: [{ name: "web", image: "web" }] },
+    });
+    const says = (status: object): Promise<unknown> =>
+      home.client.mergeStatus(kinds.Pod, { apiVersion: "v1", kind: "Pod", ...pod, status });
+    await says({ phase: "Running", podIP: "198.18.1.9", podIPs: [{ ip: "198.18.1.9" }] });
+    const { worlds, world, metrics } = observe(await home.connect());
+    const events = (): number => metrics.total("mcwan_watch_events_total", { kind: "ClientPod" });
+    const unasked = await eventually(world, (seen) => seen !== undefined);
+    expect(unasked?.home.ClientPod.size).to.equal(0);
+    const published = worlds.length;
+    await says({ phase: "Running", podIP: "198.18.1.8", podIPs: [{ ip: "198.18.1.8" }] });
+    await says({ phase: "Running", podIP: "198.18.1.9", podIPs: [{ ip: "198.18.1.9" }] });
+    await eventually(events, (count) => count >= 2);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(worlds, "nobody asks").to.have.length(published);
+
+    await create(home.client, kinds.ServiceAdvertisement, {
+      metadata: { name: "asking", namespace: "shop" },
+      spec: {
+        formatVersion: 1,
+        type: "ClusterSetIP",
+        exportTime: "2026-01-02T03:04:05Z",
+        ports: [],
+        ipFamilies: ["IPv4"],
+        pool: "mc-wan-ingress",
+        readyBackends: [],
+        clients: [{ namespace: "shop" }],
+      },
+    });
+    const first = await eventually(world, (seen) => (seen?.home.ClientPod.size ?? 0) > 0);
+    const seen = { account: "web", addresses: ["198.18.1.9"], ...pod };
+    expect(first?.home.ClientPod.get("shop/web-1")).to.deep.include(seen);
+    expect(first?.home.Pod.has("shop/web-1"), "it is no gateway").to.equal(false);
+    const count = worlds.length;
+    for (const reason of ["one", "two"])
+      await says({ conditions: [{ type: "Ready", status: "True", reason }], phase: "Running" });
+    await eventually(events, (so) => so >= 4);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(worlds).to.have.length(count);
+    await says({ phase: "Succeeded" });
+    const ended = await eventually(world, (newest) => newest !== first);
+    expect(ended?.home.ClientPod.get("shop/web-1")).to.deep.include({ addresses: [] });
+  });
+
   it("sees a write within milliseconds", async () => {
     const { world } = observe(await home.connect());
     await eventually(world, (seen) => seen !== undefined);

@@ -4,6 +4,7 @@
  */
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
+import { clientPodOf } from "../model/client-pod.ts";
 import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
 import { clusterIdProperty, labels, ownerCrd, systemNamespace } from "../model/names.ts";
 import { authorityConfigMapOf, tlsSecretOf, tlsSecretType } from "../model/tls-objects.ts";
@@ -44,6 +45,7 @@ const ofCertificates: Partial<WatchedKind> = { mayBeForbidden: true, pageSize: 5
 /** How else kinds are followed than as a whole. */
 const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
   Node: { project: podRangesOf },
+  ClientPod: { project: clientPodOf, pageSize: 200 },
   TlsSecret: { ...ofCertificates, project: tlsSecretOf },
   IdentitySecret: { project: identitySecretOf },
   ConfigMap: { ...ofCertificates, project: authorityConfigMapOf },
@@ -53,7 +55,9 @@ const ways: Partial<Record<HomeKind, Partial<WatchedKind>>> = {
 /** The home kinds that the settings ask for, as a ClusterWatch takes them. */
 export function watchedHomeKinds({ dataPlane }: Settings): readonly WatchedKind[] {
   // What is not looked at needs no right to be read.
-  const isWatched = (name: HomeKind): boolean => name !== "EnvoyProxy" || dataPlane.name === "gateway-api";
+  const isOther = dataPlane.name === "gateway-api";
+  const isWatched = (name: HomeKind): boolean =>
+    (name !== "EnvoyProxy" || isOther) && (name !== "ClientPod" || !isOther);
   return homeKinds.filter(isWatched).map((name) => ({
     name,
     selection: selections[name] ?? {},
@@ -93,7 +97,7 @@ export interface WorldParts {
 
 /** The next World, or `before` if nothing changed. */
 export function nextWorld(before: World | undefined, parts: WorldParts): World {
-  const home = nextHome(before?.home, parts.objects);
+  const home = nextHome(before?.home, parts);
   const absentKinds = nextAbsent(before?.absentKinds, parts.absent);
   const homeId = homeIdOf(home.ClusterProperty, parts.clusterId);
   const { peers, listening, sending, overdue, answering, expired, settings } = parts;
@@ -149,7 +153,27 @@ export function homeIdOf(
   return typeof value === "string" && isDnsLabel(value) ? value : fromFlag;
 }
 
-function nextHome(before: HomeObjects | undefined, objects: WorldParts["objects"]): HomeObjects {
+/** Pods are many and come and go all the time: while nobody asks who clients are, a World has none. */
+const noPods: ReadonlyMap<string, KubeObject> = new Map();
+const asking = new WeakMap<object, boolean>();
+
+function asksForClients(advertised: HomeObjects["ServiceAdvertisement"]): boolean {
+  let isAsking = asking.get(advertised);
+  if (isAsking === undefined) {
+    isAsking = advertised.values().some(({ spec }) => (spec.clients ?? []).length > 0);
+    asking.set(advertised, isAsking);
+  }
+  return isAsking;
+}
+
+function nextHome(before: HomeObjects | undefined, parts: WorldParts): HomeObjects {
+  const advertised = [
+    parts.objects("ServiceAdvertisement") as unknown as HomeObjects["ServiceAdvertisement"],
+    ...parts.peers.map((peer) => peer.objects.ServiceAdvertisement),
+  ];
+  const isAsked = advertised.some(asksForClients);
+  const objects: WorldParts["objects"] = (kind) =>
+    kind === "ClientPod" && !isAsked ? noPods : parts.objects(kind);
   const isSame =
     before !== undefined && homeKinds.every((kind) => before[kind] === (objects(kind) as unknown));
   if (isSame) return before;

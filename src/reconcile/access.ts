@@ -1,6 +1,6 @@
 /**
  * Who of other clusters may call an exported service: the clusters that its ServiceExport is limited to, and the rules of all
- * AccessPolicies that are for it.
+ * AccessPolicies that are for it; and which clients peers are asked to tell apart for that.
  *
  *     ServiceExport (annotation) + AccessPolicies → ServiceAccess → the ingress's table
  *
@@ -9,6 +9,7 @@
 import { reasons, types } from "../api/conditions.ts";
 import type { ServiceExport } from "../api/multicluster.ts";
 import { modeOf } from "../api/wan-policy.ts";
+import type { AdvertisedClient } from "../api/service-advertisement.ts";
 import type { DesiredStatus, ServiceAccess } from "../model/desired.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { annotations } from "../model/names.ts";
@@ -58,6 +59,33 @@ export function accessOf(
     ...(policies.length === 0 ? {} : { rules }),
   };
   return { access: isLimited ? access : undefined, problems: isWrong ? [problem] : [] };
+}
+
+/** Schema of the ServiceAdvertisement. */
+const maxClients = 256;
+
+/** The clients of peers that rules name by namespace, each once, and what is wrong with them. */
+export function clientsToTell({ rules = [] }: ServiceAccess): {
+  readonly clients: readonly AdvertisedClient[];
+  readonly problems: readonly Problem[];
+} {
+  const byWords = new Map<string, AdvertisedClient>();
+  for (const { from = [] } of rules) {
+    for (const { cluster, namespace, serviceAccount } of from) {
+      if (namespace === undefined) continue;
+      byWords.set([namespace, serviceAccount ?? "", cluster ?? ""].join("/"), {
+        ...(cluster !== undefined && { cluster }),
+        namespace,
+        ...(serviceAccount !== undefined && { serviceAccount }),
+      });
+    }
+  }
+  const all = [...byWords].sort(([a], [b]) => compare(a, b)).map(([, client]) => client);
+  const message = `AccessPolicies name ${all.length} namespaces and service accounts for this export. Peers are asked to tell the first ${maxClients} apart; requests of the others get 403. Name whole namespaces, or fewer.`;
+  return {
+    clients: all.slice(0, maxClients),
+    problems: all.length > maxClients ? [{ reason: reasons.TooManyClients, message }] : [],
+  };
 }
 
 /** Of an export of this cluster: what peers are told, if it is valid. */

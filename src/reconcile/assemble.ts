@@ -65,6 +65,8 @@ export class Assembler {
     };
     this.#doubles.forEach(refuse);
     for (const kind of homeKinds) {
+      // Nothing of ours is one, and they are many.
+      if (kind === "ClientPod") continue;
       const store: Store<{ readonly metadata: ObjectMeta }> = world.home[kind];
       for (const key of this.#foreign.get(kind, [store], () => foreignKeys(kind, store))) {
         const wanted = this.#wanted.get(key);

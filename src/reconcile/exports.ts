@@ -22,7 +22,7 @@ import { compare } from "../model/order.ts";
 import type { Problem } from "../model/problem.ts";
 import { isReserved } from "../model/reserved-services.ts";
 import type { Settings } from "../model/world.ts";
-import { accessOf } from "./access.ts";
+import { accessOf, clientsToTell } from "./access.ts";
 import { clientsOfSet, mutualTlsListener } from "./mutual-tls.ts";
 import { poolOf } from "./ingress-pool.ts";
 import { endpointsOf, readyByZone, unreachableOf } from "./endpoints-of-services.ts";
@@ -61,7 +61,7 @@ export interface HomeExport {
   readonly problems: readonly Problem[];
   /** Ports that peers can't be told of. */
   readonly unadvertised: readonly Problem[];
-  /** Endpoints that are left out. */
+  /** Endpoints, and clients of AccessPolicies, that are left out. */
   readonly unheeded: readonly Problem[];
 }
 
@@ -79,6 +79,7 @@ export function judgeExport({
   const choice = defaultPolicy(policies, exportAnnotations, service?.metadata.annotations ?? {});
   const path = exportAnnotations[annotations.path];
   const { access, problems: accessProblems } = accessOf(serviceExport, accessPolicies);
+  const { clients, problems: clientProblems } = clientsToTell(access ?? {});
   const pathProblems: Problem[] =
     path === undefined || path === "Direct" || path === "Gateway"
       ? []
@@ -128,6 +129,7 @@ export function judgeExport({
     ...("policy" in choice ? { wanPolicy: choice.policy } : {}),
     ...(path === "Direct" || path === "Gateway" ? { path } : {}),
     ...(access?.clusters === undefined ? {} : { clusters: [...access.clusters] }),
+    ...(clients.length === 0 ? {} : { clients }),
     pool: poolOf(ref, settings),
     readyBackends: readyByZone(endpoints),
     ...(told === undefined ? {} : { endpoints: told.endpoints }),
@@ -135,7 +137,7 @@ export function judgeExport({
   return {
     ...base,
     advertisement,
-    unheeded: [...(told?.problems ?? []), ...unusable(unreachableOf(slices))],
+    unheeded: [...(told?.problems ?? []), ...unusable(unreachableOf(slices)), ...clientProblems],
   };
 }
 

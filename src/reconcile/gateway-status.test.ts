@@ -88,6 +88,7 @@ function statuses(situation: Situation): ReadonlyMap<string, DesiredStatus> {
       accounts: new Map(),
       identities: [],
       trust: [],
+      clients: new Map(),
       unaware: [],
     },
     translation: {

@@ -64,6 +64,7 @@ function shown(desired: Desired, showPools: boolean): unknown {
     httpRoutes: [...desired.httpRoutes.keys()].sort(),
     referenceGrants: [...desired.referenceGrants.keys()].sort(),
     wanBackends: sorted(desired.wanBackends),
+    ...(desired.clients.size === 0 ? {} : { clients: sorted(desired.clients) }),
     ...(desired.probes.length === 0 ? {} : { probes: desired.probes }),
   };
 }

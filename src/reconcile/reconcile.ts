@@ -16,6 +16,7 @@ import type { World } from "../model/world.ts";
 import { accessPoliciesByExport } from "./access.ts";
 import { Assembler, type Contribution } from "./assemble.ts";
 import { backendSlices } from "./endpoints-of-services.ts";
+import { ClientDirectory } from "./clients.ts";
 import { EnvoyPlane } from "./envoy-plane.ts";
 import { ingressSide, judgeExport, type HomeExport, type IngressSide } from "./exports.ts";
 import { GatewayApiPlane } from "./gateway-api-plane.ts";
@@ -35,6 +36,7 @@ export function createReconcile(): (world: World) => Desired {
   const statusMemo = new KeyedMemo<DesiredStatus>();
   const assembler = new Assembler();
   const gatherer = new ImportGatherer();
+  const clientDirectory = new ClientDirectory();
   const materialiser = new Materialiser();
   const dataPlanes = { envoy: new EnvoyPlane(), "gateway-api": new GatewayApiPlane() };
   const once = <T>(key: string, dependencies: readonly unknown[], compute: () => T): T =>
@@ -93,6 +95,7 @@ export function createReconcile(): (world: World) => Desired {
     contributions.push(...materialised.contributions);
     contributions.push(...dataPlane.contributions);
 
+    const clients = clientDirectory.of(world, gathered.imports);
     const heard = heardPorts(world.peers);
     const sendsTo = once("sends to", [JSON.stringify(heard)], () => heard);
     const assembled = assembler.assemble(world, contributions);
@@ -109,6 +112,7 @@ export function createReconcile(): (world: World) => Desired {
       other: dataPlane.other,
       draining: dataPlane.draining,
       sendsTo,
+      clientProblems: clients.problems,
       memo: statusMemo,
     });
     // Another implementation has certificates of its own, or none.
@@ -132,6 +136,7 @@ export function createReconcile(): (world: World) => Desired {
       tcpRoutes: assembled.tcpRoutes,
       referenceGrants: assembled.referenceGrants,
       wanBackends: assembled.wanBackends,
+      clients: clients.vouched,
       probes: materialised.probes,
       draining: dataPlane.draining,
       sendsTo,

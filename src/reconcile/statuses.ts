@@ -51,6 +51,8 @@ export interface StatusInput extends PoolStatusInput {
   readonly directory: GatewayDirectory;
   /** Objects that are somebody else's, by the service that asked for them. */
   readonly taken: ReadonlyMap<string, readonly string[]>;
+  /** Clients of imports that egress gateways can't tell apart, by the key of the import. */
+  readonly clientProblems: ReadonlyMap<string, readonly Problem[]>;
   /** Remembers statuses from pass to pass. */
   readonly memo: KeyedMemo<DesiredStatus>;
 }
@@ -115,6 +117,7 @@ export function statusesOf(input: StatusInput): ReadonlyMap<ObjectKey, DesiredSt
       ...(unread.get(key) ?? []),
       ...(side?.unusable ?? []),
       ...closedExporters(imported, input.directory),
+      ...(input.clientProblems.get(key) ?? []),
     ];
     const dependencies = [
       imported,

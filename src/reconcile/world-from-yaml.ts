@@ -3,6 +3,7 @@
  * listen to. Everything that a case needs is in its file.
  */
 import { kinds, type KindName } from "../model/kinds.ts";
+import { clientPodOf } from "../model/client-pod.ts";
 import { clusterIdentity, controllerIdentityOf, identitySecretOf } from "../model/identity.ts";
 import { keyOf, type KubeObject } from "../model/kube-object.ts";
 import { labels } from "../model/names.ts";
@@ -107,6 +108,9 @@ function storesOf<K extends HomeKind>(
     const store = stores[kind as K];
     const key = keyOf(object.metadata);
     if (store.has(key)) throw new Error(`${kind} ${key} stands twice`);
+    if (kind === "Pod") stores["ClientPod" as K].set(key, clientPodOf(object));
+    // Others are followed as clients only.
+    if (kind === "Pod" && object.metadata.labels?.[labels.fleet] === undefined) continue;
     store.set(key, keptOf[kind]?.(object) ?? object);
   }
   return stores;

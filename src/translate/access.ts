@@ -1,6 +1,9 @@
 /**
  * Who of other clusters may call a service → what the ingress's virtual hosts of the service let through: role-based access
- * control on the one URI of the caller's certificate, on method and path.
+ * control on the one URI of the caller's certificate, on the client that this caller names, on method and path.
+ *
+ * Clients are named by egress gateways of the shared pools only, each for its own cluster: what any other gateway says of them
+ * counts for nothing, and a rule that asks for a client fits no request that names none.
  *
  * Only what is let through by name passes: a cluster that is not trusted, a rule that nobody fits, or no rule at all let
  * nobody through.
@@ -9,12 +12,13 @@
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
-import type { AccessRequest, AccessRule } from "../api/access-policy.ts";
+import type { AccessClient, AccessRequest, AccessRule } from "../api/access-policy.ts";
 import { RBAC_Action } from "../envoy/envoy/config/rbac/v3/rbac_pb.ts";
 import type { PermissionSchema, PrincipalSchema } from "../envoy/envoy/config/rbac/v3/rbac_pb.ts";
 import { RBACPerRouteSchema } from "../envoy/envoy/extensions/filters/http/rbac/v3/rbac_pb.ts";
 import type { ServiceAccess } from "../model/desired.ts";
 import { spiffeIdOf } from "../model/identity.ts";
+import { clientHeader } from "../model/names.ts";
 import type { TrustedAuthority } from "../model/identity.ts";
 import { pack } from "./any.ts";
 
@@ -23,6 +27,10 @@ export const accessFilterName = "mc-wan.access";
 
 type Principal = MessageInitShape<typeof PrincipalSchema>;
 type Permission = MessageInitShape<typeof PermissionSchema>;
+interface TextMatch {
+  readonly case: "exact" | "prefix";
+  readonly value: string;
+}
 
 /** What a virtual host of the service says to the filter. `trusted` are the authorities whose word is taken. */
 export function accessFilter(access: ServiceAccess, trusted: readonly TrustedAuthority[]): Any {
@@ -39,19 +47,53 @@ export function accessFilter(access: ServiceAccess, trusted: readonly TrustedAut
   });
 }
 
-/** The gateways of the clusters that a rule is for. */
-function principalsOf({ from }: AccessRule, callers: readonly TrustedAuthority[]): Principal[] {
-  return callers
-    .filter(({ cluster }) => from === undefined || from.some((client) => client.cluster === cluster))
-    .map(({ trustDomain, cluster }) => {
-      const value = spiffeIdOf(trustDomain, cluster, "");
-      return {
-        identifier: {
-          case: "authenticated",
-          value: { principalName: { matchPattern: { case: "prefix", value } } },
-        },
-      };
+/** The gateways of the clusters that a rule is for, or those of them that name a client whom it is for. */
+function principalsOf(
+  { from = [{}] }: Partial<AccessRule>,
+  callers: readonly TrustedAuthority[],
+): Principal[] {
+  return callers.flatMap((caller) => {
+    const clients = from.filter(({ cluster = caller.cluster }) => cluster === caller.cluster);
+    // Who lets in all of a cluster need not ask further.
+    if (clients.some(isAnybody)) return [gatewaysOf(caller)];
+    return clients.flatMap(({ namespace, serviceAccount }) => {
+      // An account is one of a namespace: without it nobody is meant.
+      if (namespace === undefined) return [];
+      const ids = [egressOf(caller), clientIs(namespace, serviceAccount)];
+      return [{ identifier: { case: "andIds" as const, value: { ids } } }];
     });
+  });
+}
+
+const isAnybody = ({ namespace, serviceAccount }: AccessClient): boolean =>
+  namespace === undefined && serviceAccount === undefined;
+
+const gatewaysOf = ({ trustDomain, cluster }: TrustedAuthority): Principal =>
+  callerIs({ case: "prefix", value: spiffeIdOf(trustDomain, cluster, "") });
+
+const egressOf = ({ trustDomain, cluster }: TrustedAuthority): Principal =>
+  callerIs({ case: "exact", value: spiffeIdOf(trustDomain, cluster, "egress") });
+
+const callerIs = (matchPattern: TextMatch): Principal => ({
+  identifier: { case: "authenticated", value: { principalName: { matchPattern } } },
+});
+
+/** Neither a namespace nor an account holds a slash. */
+function clientIs(namespace: string, serviceAccount: string | undefined): Principal {
+  const matchPattern: TextMatch =
+    serviceAccount === undefined
+      ? { case: "prefix", value: `${namespace}/` }
+      : { case: "exact", value: `${namespace}/${serviceAccount}` };
+  return {
+    identifier: {
+      case: "header",
+      value: {
+        name: clientHeader,
+        // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
+        headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } },
+      },
+    },
+  };
 }
 
 /** A rule that says what may be called means requests, and no stream of bytes (CONNECT). */

@@ -78,6 +78,13 @@ export interface HomeFirstClusterSpec {
   readonly remote: WanClusterSpec;
 }
 
+/** What names of clusters over the WAN begin with: in plain text, and in mutual TLS. */
+const wanPrefix = (exporters: WanBackend["exporters"]): string =>
+  exporters === undefined ? "wan" : "wan-tls";
+
+/** Whether a cluster's requests to other clusters go over mutual TLS. */
+export const isMutualTlsCluster = (name: string): boolean => name.startsWith("wan-tls/");
+
 export type ClusterSpec = ServiceClusterSpec | WanClusterSpec | HomeFirstClusterSpec;
 
 /** A backendRef (or the target of a mirror) with everything that decides where it leads. */
@@ -168,7 +175,7 @@ export function createBackends(): StartBackends {
       const isOfPort = backend.differsByPort === true && /^[0-9]{1,5}$/.test(wanPort ?? "");
       const { service, exporters } = backend;
       // Of another name, so that no cluster ever has the addresses of one mode while it still speaks the other.
-      const ofDummy = `${exporters === undefined ? "wan" : "wan-tls"}/${name}`;
+      const ofDummy = `${wanPrefix(exporters)}/${name}`;
       const mutualTls = exporters && { mutualTls: { serverName: serverNameOf(service), exporters } };
       const common = { form: "Wan" as const, dummy: name, host, hasAffinity, ...mutualTls };
       const remote: WanClusterSpec =
@@ -206,7 +213,7 @@ export function createBackends(): StartBackends {
       if (port === undefined) return closed(reasons.BackendNotFound, streamPortMissing(name, backend, asked));
       const remote: WanClusterSpec = {
         form: "Wan",
-        name: `${exporters === undefined ? "wan" : "wan-tls"}/${name}/tcp/${port}`,
+        name: `${wanPrefix(exporters)}/${name}/tcp/${port}`,
         dummy: name,
         ...(exporters && { mutualTls: { serverName: serverNameOf(service), exporters } }),
         host: clusterHostname(service),

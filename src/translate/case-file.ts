@@ -13,7 +13,7 @@ import { RouteConfigurationSchema } from "../envoy/envoy/config/route/v3/route_p
 import { SecretSchema } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import { envoyRegistry } from "../envoy/registry.ts";
-import type { Desired, PooledGateway, ServedGateway, WanBackend } from "../model/desired.ts";
+import type { Desired, PooledGateway, ServedGateway, VouchedClients, WanBackend } from "../model/desired.ts";
 import type { FleetConfig, ListenerVerdict, Translation } from "../model/envoy-config.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KindName } from "../model/kinds.ts";
@@ -39,6 +39,8 @@ export interface CaseFile {
   /** Keys of Secrets whose certificates have ended. */
   readonly expired?: readonly string[];
   readonly wanBackends?: Readonly<Record<string, WanBackend>>;
+  /** By `namespace/name` of an imported service. */
+  readonly clients?: Readonly<Record<string, VouchedClients>>;
   readonly draining?: Desired["draining"];
   /** What fleets of the home cluster show. */
   readonly identities?: Readonly<Record<string, { readonly certificate: string; readonly key: string }>>;
@@ -65,6 +67,7 @@ export function reversed(file: CaseFile): CaseFile {
     ...(file.expired && { expired: file.expired.toReversed() }),
     ...(file.answering && { answering: file.answering }),
     wanBackends: Object.fromEntries(Object.entries(file.wanBackends ?? {}).reverse()),
+    ...(file.clients && { clients: file.clients }),
     ...(file.identities && { identities: file.identities }),
     ...(file.trust && { trust: file.trust }),
   };
@@ -135,6 +138,7 @@ export function buildCase(file: CaseFile): Case {
       tcpRoutes: home.TCPRoute,
       referenceGrants: home.ReferenceGrant,
       wanBackends: new Map(Object.entries(file.wanBackends ?? {})),
+      clients: new Map(Object.entries(file.clients ?? {})),
       probes: [],
       draining: file.draining ?? [],
       sendsTo: {},

@@ -48,7 +48,13 @@ interface Share {
 
 /** What connections are for. */
 type ChainUse =
-  | { readonly use: "Http"; readonly routeTable: string; readonly tls?: ChainTls }
+  | {
+      readonly use: "Http";
+      readonly routeTable: string;
+      readonly tls?: ChainTls;
+      /** Its tables say from whom requests come. */
+      readonly knowsClients?: true;
+    }
   | { readonly use: "Stream"; readonly shares: readonly Share[]; readonly tls?: ChainTls }
   /** Connections from other gateways, which say what they are for. */
   | { readonly use: "Relay"; readonly tls?: ChainTls }
@@ -74,6 +80,15 @@ export interface EnvoyPort {
 /** A port without TLS: whatever comes, one table decides. */
 export function plainPort(at: Omit<EnvoyPort, "chains">, routeTable: string): EnvoyPort {
   return { ...at, chains: [{ name: at.name, use: "Http", routeTable }] };
+}
+
+/** The same for an imported service's clients: its table may know them by their addresses. */
+export function egressPort(at: Omit<EnvoyPort, "chains" | "role">, routeTable: string): EnvoyPort {
+  return {
+    ...at,
+    role: "Client",
+    chains: [{ name: at.name, use: "Http", routeTable, knowsClients: true }],
+  };
 }
 
 /** A port for gateways of the cluster set: in mutual TLS, for the names of services. */
@@ -203,7 +218,8 @@ function filters(chain: Chain, { name, role, port }: EnvoyPort): FilterInit[] {
   switch (chain.use) {
     case "Http": {
       const isMutual = chain.tls?.isBetweenGateways === true;
-      const manager = httpConnectionManager({ role, port, routeTable: chain.routeTable, isMutual });
+      const { routeTable, knowsClients = false } = chain;
+      const manager = httpConnectionManager({ role, port, routeTable, isMutual, knowsClients });
       const value = pack(HttpConnectionManagerSchema, manager);
       return [
         ...(isMutual ? [servicesOnly] : []),

@@ -11,7 +11,7 @@ import {
   HeaderValueOptionSchema,
 } from "../envoy/envoy/config/core/v3/base_pb.ts";
 import type { HeaderValueOption } from "../envoy/envoy/config/core/v3/base_pb.ts";
-import { hopHeader, portHeader } from "../model/names.ts";
+import { clientHeader, hopHeader, portHeader } from "../model/names.ts";
 import type { CorsPolicy } from "../envoy/envoy/extensions/filters/http/cors/v3/cors_pb.ts";
 import type { Problem } from "../model/problem.ts";
 import { corsPolicy } from "./cors.ts";
@@ -144,7 +144,7 @@ function headerProblem(name: string, value: string): Problem | undefined {
   if (lower.startsWith(":") || lower === "host") {
     return unsupported(`The header "${name}" can't be changed by a filter: use URLRewrite.`);
   }
-  if (lower.startsWith("x-envoy-") || lower === hopHeader) {
+  if (lower.startsWith("x-envoy-") || lower === hopHeader || lower === clientHeader) {
     return unsupported(
       `The header "${name}" belongs to the gateway and can't be changed by a filter. Take it out.`,
     );

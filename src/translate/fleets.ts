@@ -9,7 +9,6 @@ import type { Cluster } from "../envoy/envoy/config/cluster/v3/cluster_pb.ts";
 import type { ClusterLoadAssignment } from "../envoy/envoy/config/endpoint/v3/endpoint_pb.ts";
 import type { Listener } from "../envoy/envoy/config/listener/v3/listener_pb.ts";
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
-import type { Any } from "@bufbuild/protobuf/wkt";
 import type { Secret } from "../envoy/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts";
 import type { Desired, DrainingPort, FleetName } from "../model/desired.ts";
 import type { FleetConfig, GatewayResources, RouteTable } from "../model/envoy-config.ts";
@@ -17,13 +16,12 @@ import { keyOf } from "../model/kube-object.ts";
 import { KeyedMemo } from "../model/memo.ts";
 import { byAge, compare, sortedEntries } from "../model/order.ts";
 import type { Redacted } from "../model/redacted.ts";
-import { serverNameOf } from "../model/server-names.ts";
 import type { World } from "../model/world.ts";
 import type { ClusterSpec } from "./backends.ts";
 import type { Material } from "./certificates.ts";
 import { Clusters } from "./clusters.ts";
 import { Endpoints } from "./endpoints.ts";
-import { envoyListener, gatewaysPort, plainPort, routeTablesOf, wanPort } from "./envoy-listeners.ts";
+import { egressPort, envoyListener, gatewaysPort, routeTablesOf, wanPort } from "./envoy-listeners.ts";
 import type { EnvoyPort } from "./envoy-listeners.ts";
 import type { GatewayTrust } from "./gateway-trust.ts";
 import { materialsOf } from "./gateway-tls.ts";
@@ -34,12 +32,10 @@ import { collectSpecs, hosted } from "./loaded-gateway.ts";
 import type { LoadedGateway } from "./loaded-gateway.ts";
 import { ownTables } from "./own-tables.ts";
 import type { OwnTables } from "./own-tables.ts";
+import { PooledHosts } from "./pooled-hosts.ts";
 import { RouteTables } from "./route-tables.ts";
-import { serviceFilters } from "./service-filters.ts";
 import type { GatewayPass } from "./upstream-tls.ts";
 import { namedSpecs, streamPort, streamSpecs } from "./stream-ports.ts";
-import { guarded, onlyOverItsOwn, virtualHosts } from "./virtual-hosts.ts";
-import type { HostedRoute } from "./virtual-hosts.ts";
 
 /** The parts of a FleetConfig while it is put together. */
 interface FleetParts {
@@ -54,6 +50,7 @@ interface FleetParts {
 
 export class Fleets {
   readonly #trust: GatewayTrust;
+  readonly #hosts: PooledHosts;
   readonly #clusters = new Clusters();
   readonly #endpoints = new Endpoints();
   readonly #tables = new RouteTables();
@@ -61,8 +58,6 @@ export class Fleets {
   /** Of each Gateway with tables of its own, by table. */
   readonly #virtualHosts = new KeyedMemo<Map<string, KeyedMemo<VirtualHost>>>();
   readonly #own = new KeyedMemo<OwnTables>();
-  readonly #filters = new KeyedMemo<Readonly<Record<string, Any>> | undefined>();
-  readonly #pooledHosts = new KeyedMemo<readonly VirtualHost[]>();
   readonly #resources = new KeyedMemo<GatewayResources>();
   readonly #configs = new KeyedMemo<FleetConfig>();
 
@@ -71,6 +66,7 @@ export class Fleets {
 
   constructor(trust: GatewayTrust) {
     this.#trust = trust;
+    this.#hosts = new PooledHosts(trust);
   }
 
   /** Starts a pass over one World, after that of the trust. */
@@ -78,16 +74,9 @@ export class Fleets {
     this.#clusters.startPass(desired);
     this.#endpoints.startPass(world, desired);
     this.#tables.startPass();
+    this.#hosts.startPass(desired);
     this.#draining = Map.groupBy(desired.draining, ({ policy }) => policy);
-    for (const memo of [
-      this.#listeners,
-      this.#virtualHosts,
-      this.#own,
-      this.#filters,
-      this.#pooledHosts,
-      this.#resources,
-      this.#configs,
-    ])
+    for (const memo of [this.#listeners, this.#virtualHosts, this.#own, this.#resources, this.#configs])
       memo.endPass();
   }
 
@@ -145,24 +134,13 @@ export class Fleets {
       collectSpecs(routes, parts);
       for (const spec of streamSpecs(gateway)) parts.specs.set(spec.name, spec);
       const scope = `${table} ${keyOf(gateway.served.gateway.metadata)}`;
-      const { pooled } = gateway.served;
-      const asked = way === "Https" && pooled !== undefined ? serverNameOf(pooled.service) : undefined;
-      const found = this.#pooled(scope, routes, { taken, asked, filters: this.#filtersOf(gateway) });
+      const found = this.#hosts.ingress(gateway, { scope, routes }, { taken, isMutual: way === "Https" });
       for (const domain of found.flatMap(({ domains }) => domains)) taken.add(domain);
       hosts.push(...found);
     }
     const callers = way === "Https" ? this.#trust.callers : undefined;
     hosts.sort((a, b) => compare(a.name, b.name));
     parts.tables.set(table, this.#tables.of(table, { role: "Wan", callers }, hosts));
-  }
-
-  /** What a generated Gateway's virtual hosts tell filters; undefined where they let everything through. */
-  #filtersOf({ served: { gateway, pooled } }: LoadedGateway): Readonly<Record<string, Any>> | undefined {
-    const { trusted } = this.#trust;
-    const dependencies = [pooled?.access, pooled?.requestsPerSecond, ...trusted];
-    return this.#filters.get(keyOf(gateway.metadata), dependencies, () =>
-      serviceFilters(pooled ?? {}, trusted),
-    );
   }
 
   #addIngressGateway(fleet: FleetName, gateway: LoadedGateway, parts: FleetParts): void {
@@ -200,8 +178,8 @@ export class Fleets {
       tables.push(name);
       const routes = hosted(gateway.routes, listener);
       collectSpecs(routes, parts);
-      parts.ports.set(name, plainPort({ name, port: listener.containerPort, role: "Client" }, name));
-      const hosts = this.#pooled(name, routes, { filters: this.#filtersOf(gateway) });
+      parts.ports.set(name, egressPort({ name, port: listener.containerPort }, name));
+      const hosts = this.#hosts.egress(gateway, { scope: name, routes });
       parts.tables.set(name, this.#tables.of(name, { role: "Client" }, hosts));
     }
     for (const spec of namedSpecs(
@@ -226,36 +204,6 @@ export class Fleets {
     const listeners = own.ports.map(({ name }) => name);
     const names = { listeners, routes: [...own.tables.keys()], secrets: [...own.secrets.keys()] };
     this.#addGateway(gateway, names, parts);
-  }
-
-  /** Virtual hosts of one service, remembered as a whole: there are many services and few hosts each. */
-  #pooled(
-    scope: string,
-    routes: readonly HostedRoute[],
-    {
-      taken = new Set<string>(),
-      asked,
-      filters,
-    }: {
-      /** Names that others have. */
-      readonly taken?: ReadonlySet<string>;
-      /** The name that connections have to be opened for. */
-      readonly asked?: string | undefined;
-      readonly filters: Readonly<Record<string, Any>> | undefined;
-    },
-  ): readonly VirtualHost[] {
-    const names = routes.flatMap(({ hostnames }) => hostnames);
-    const blocked = names.filter((name) => taken.has(name)).join(" ");
-    const dependencies = [
-      blocked,
-      filters,
-      ...routes.flatMap(({ translated, hostnames }) => [translated, hostnames]),
-    ];
-    return this.#pooledHosts.get(scope, dependencies, () => {
-      const hosts = virtualHosts([{ hostname: "*", routes }], taken, (_name, _dependencies, make) => make());
-      const own = asked === undefined ? hosts : hosts.map((host) => onlyOverItsOwn(host, asked));
-      return filters === undefined ? own : own.map((host) => guarded(host, filters));
-    });
   }
 
   #addGateway(

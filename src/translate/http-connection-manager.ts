@@ -28,6 +28,7 @@ import { corsFilter } from "./cors.ts";
 import { duration } from "./duration.ts";
 import { setHeader } from "./filters.ts";
 import { accessFilterName } from "./access.ts";
+import { clientsFilterName } from "./clients.ts";
 import { callersFilterName } from "./gateway-trust.ts";
 import { limitFilter } from "./limits.ts";
 import { allButHopHeader, arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
@@ -42,6 +43,8 @@ export interface Edge {
   readonly role: EdgeRole;
   /** Requests come in mutual TLS from gateways of the cluster set. */
   readonly isMutual: boolean;
+  /** Its virtual hosts may say from whom requests come, by their source address. */
+  readonly knowsClients: boolean;
 }
 
 const kibibyte = 1_024;
@@ -133,8 +136,14 @@ const accessFilter = {
   configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
 };
 
+/** Virtual hosts of services that ask for it have a table of clients. */
+const clientsFilter = {
+  name: clientsFilterName,
+  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
+};
+
 export function httpConnectionManager(edge: Edge): HttpConnectionManager {
-  const { role, routeTable, isMutual } = edge;
+  const { role, routeTable, isMutual, knowsClients } = edge;
   const isClientEdge = role === "Client";
   return create(HttpConnectionManagerSchema, {
     codecType: isMutual ? HttpConnectionManager_CodecType.HTTP2 : HttpConnectionManager_CodecType.AUTO,
@@ -147,6 +156,7 @@ export function httpConnectionManager(edge: Edge): HttpConnectionManager {
       ...(isClientEdge ? [] : [accessFilter]),
       // Before what answers by itself, too: a client's flood is a flood whatever it asks.
       ...(isClientEdge ? [limitFilter] : []),
+      ...(knowsClients ? [clientsFilter] : []),
       corsFilter,
       {
         name: "envoy.filters.http.router",

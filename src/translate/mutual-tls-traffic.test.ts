@@ -6,7 +6,6 @@ import { connect as connectTls } from "node:tls";
 import { expect } from "chai";
 import { envoyProgram, portOf, startCase } from "../../test/translate/run-case.ts";
 import type { RunningCase } from "../../test/translate/run-case.ts";
-import type { KubeObject } from "../model/kube-object.ts";
 import { egressPool, ingressPool } from "../model/names.ts";
 import {
   ask,
@@ -22,65 +21,8 @@ import {
   trustOf,
 } from "../../test/translate/gateway-callers.ts";
 import type { Client, Cluster } from "../../test/translate/gateway-callers.ts";
+import { egressCase, egressPort } from "../../test/translate/egress-case.ts";
 import type { CaseFile } from "./case-file.ts";
-
-const egressPort = 20_001;
-
-/** An egress gateway that imports the service from clusters at a port. */
-function egressCase(
-  port: number,
-  exporters: readonly string[],
-): Pick<CaseFile, "objects" | "gateways" | "wanBackends"> {
-  const objects = [
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "Gateway",
-      metadata: { namespace: "secure", name: "payment-clusterset" },
-      spec: { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "HTTPRoute",
-      metadata: { namespace: "secure", name: "payment-clusterset" },
-      spec: {
-        parentRefs: [{ name: "payment-clusterset" }],
-        rules: [{ backendRefs: [{ name: "payment-secure-high", namespace: "mc-wan", port: policyPort }] }],
-      },
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1beta1",
-      kind: "ReferenceGrant",
-      metadata: { namespace: "mc-wan", name: "all" },
-      spec: {
-        from: [{ group: "gateway.networking.k8s.io", kind: "HTTPRoute", namespace: "secure" }],
-        to: [{ group: "", kind: "Service" }],
-      },
-    },
-  ] as KubeObject[];
-  const service = { namespace: "secure", name: "payment" };
-  const pooled = {
-    role: "Egress" as const,
-    service,
-    hostnames: ["payment"],
-    containerPorts: { http: egressPort },
-  };
-  return {
-    objects,
-    gateways: [{ gateway: "secure/payment-clusterset", fleet: egressPool, pooled }],
-    wanBackends: {
-      "payment-secure-high": {
-        service,
-        policy: "high",
-        exporters,
-        remote: exporters.map((cluster) => ({
-          cluster,
-          weight: 1,
-          endpoints: [{ address: "127.0.0.1", port }],
-        })),
-      },
-    },
-  };
-}
 
 describe("Mutual TLS between gateways, by real Envoys", function () {
   this.timeout(120_000);

@@ -11,7 +11,7 @@ import type { RouteConfiguration } from "../envoy/envoy/config/route/v3/route_pb
 import type { VirtualHost } from "../envoy/envoy/config/route/v3/route_components_pb.ts";
 import type { RouteTable } from "../model/envoy-config.ts";
 import { KeyedMemo } from "../model/memo.ts";
-import { hopHeader, portHeader } from "../model/names.ts";
+import { clientHeader, hopHeader, portHeader } from "../model/names.ts";
 import { setHeader } from "./filters.ts";
 import { callersFilterName } from "./gateway-trust.ts";
 import { arrivalHeader, serverNameHeader, unservedHeader } from "./hop-headers.ts";
@@ -43,8 +43,8 @@ export class RouteTables {
 
 function headOf(name: string, { role, callers }: TableUse): RouteConfiguration {
   const wan = {
-    // What the peer's gateway said of the port has done its work when a route is chosen.
-    requestHeadersToRemove: [portHeader, arrivalHeader, serverNameHeader],
+    // What the peer's gateway said of port and client has done its work when a route is chosen.
+    requestHeadersToRemove: [portHeader, clientHeader, arrivalHeader, serverNameHeader],
     // Whatever sends the request on must know that it has crossed the WAN.
     requestHeadersToAdd: [setHeader(hopHeader, "1")],
   };

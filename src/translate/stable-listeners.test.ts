@@ -31,10 +31,20 @@ const changes: Readonly<Record<string, Change>> = {
   "every grant goes": (object) => (object.kind === "ReferenceGrant" ? undefined : object),
 };
 
+const asItIs: Change = (object) => object;
+
 /** The listeners of a case before and after a change, by fleet and name. */
-function listeners(file: CaseFile, change: Change): readonly ReadonlyMap<string, unknown>[] {
+function listeners(
+  file: CaseFile,
+  change: Change,
+  clients = file.clients ?? {},
+): readonly ReadonlyMap<string, unknown>[] {
   const translate = createTranslate();
-  const after = { ...file, objects: file.objects.map(change).filter((object) => object !== undefined) };
+  const after = {
+    ...file,
+    clients,
+    objects: file.objects.map(change).filter((object) => object !== undefined),
+  };
   return [file, after].map((each) => {
     const { world, desired } = buildCase(each);
     const { config } = translate(world, desired);
@@ -47,6 +57,25 @@ function listeners(file: CaseFile, change: Change): readonly ReadonlyMap<string,
 }
 
 describe("listeners", () => {
+  it("are what they were when clients' Pods come and go, and so is every other table", () => {
+    const file = parseCase(readFileSync(new URL("clients-of-imports.in.yaml", dir), "utf8"));
+    const known = (clients: CaseFile["clients"]): void => {
+      const [before, after] = listeners(file, asItIs, clients);
+      for (const [name, listener] of before ?? []) expect(after?.get(name), name).to.equal(listener);
+      expect(before?.size).to.equal(3);
+    };
+    known({});
+    known({ "secure/payment": { "shop/web": ["198.18.1.4"] } });
+    known({ "secure/payment": {}, "secure/ledger": { "shop/web": ["198.18.1.4"] } });
+    const translate = createTranslate();
+    const [one, other] = [{ "shop/web": ["198.18.1.4"] }, { "shop/web": ["198.18.1.5"] }].map((clients) => {
+      const { world, desired } = buildCase({ ...file, clients: { "secure/payment": clients } });
+      return translate(world, desired).config.fleets.get("mc-wan-egress")?.routes;
+    });
+    expect(other?.get("egress/secure/ledger/http")).to.equal(one?.get("egress/secure/ledger/http"));
+    expect(other?.get("egress/secure/payment/http")).not.to.equal(one?.get("egress/secure/payment/http"));
+  });
+
   for (const [what, change] of Object.entries(changes)) {
     it(`are what they were when ${what}`, () => {
       let seen = 0;

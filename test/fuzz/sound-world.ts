@@ -272,7 +272,11 @@ export const soundPeer = (address: string): readonly KubeObject[] => [
       { name: "http", protocol: "TCP", port: 80 },
     ],
   }),
-  advertised("shop", "a", { wanPolicy: "low", path: "Gateway" }),
+  advertised("shop", "a", {
+    wanPolicy: "low",
+    path: "Gateway",
+    clients: [{ namespace: "c" }, { namespace: "shop" }],
+  }),
   objectOf(
     [ours, "GatewayAdvertisement"],
     { namespace: "mc-wan-system", name: "mc-wan-ingress" },

@@ -14,6 +14,7 @@ import {
   sharedEndpoints,
   strayHosts,
 } from "./invariants.ts";
+import { strayClients } from "./clients.ts";
 import { ModelApiServer } from "./model-api-server.ts";
 import { createPass, printOutcome, reversed } from "./pass.ts";
 import type { Outcome } from "./pass.ts";
@@ -87,6 +88,10 @@ describe("in every world, what the pure stages make of it", function () {
 
   it("lets no service answer for the name of another at a shared pool", () => {
     expectNone(strayHosts);
+  });
+
+  it("takes no address for a client but that of the one Pod that has it", () => {
+    expectNone(strayClients);
   });
 
   it("names no table, cluster, endpoints or secret that is not there", () => {

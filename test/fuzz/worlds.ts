@@ -7,6 +7,7 @@ import type { KubeObject } from "../../src/model/kube-object.ts";
 import { keyOf } from "../../src/model/kube-object.ts";
 import { kindOf } from "../../src/reconcile/world-from-yaml.ts";
 import type { WorldFile } from "../../src/reconcile/world-from-yaml.ts";
+import { accessPolicy, askedClients, clientPod } from "./clients.ts";
 import { backendTlsPolicy, configMap } from "./backend-tls.ts";
 import {
   gateway,
@@ -68,6 +69,8 @@ const home = mixed(soundHome, [
   several(serviceExport, 2),
   several(serviceImport, 3),
   several(pod, 1),
+  several(clientPod, 6),
+  several(accessPolicy, 2),
   several(gateway, 1),
   several(listenerSet, 1),
   several(secret, 1),
@@ -124,6 +127,7 @@ const advertisedService = fc
       { maxLength: 2 },
     ),
     wanPolicy: maybe(policyName),
+    clients: maybe(askedClients),
     path: maybe(fc.constantFrom("Direct", "Gateway")),
     labels: maybe(fc.constantFrom({ app: "x" }, { "app.kubernetes.io/managed-by": "somebody" })),
     sessionAffinity: maybe(fc.constantFrom("None", "ClientIP")),

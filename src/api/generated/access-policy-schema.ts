@@ -64,14 +64,24 @@ export const schema: object = {
                 "maxItems": 64,
                 "items": {
                   "type": "object",
-                  "required": [
-                    "cluster"
-                  ],
+                  "minProperties": 1,
                   "properties": {
                     "cluster": {
                       "type": "string",
                       "maxLength": 63,
                       "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+                    },
+                    "namespace": {
+                      "type": "string",
+                      "minLength": 1,
+                      "maxLength": 63,
+                      "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+                    },
+                    "serviceAccount": {
+                      "type": "string",
+                      "minLength": 1,
+                      "maxLength": 253,
+                      "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
                     }
                   }
                 }

@@ -56,13 +56,21 @@ export interface AccessRule {
   readonly to?: readonly AccessRequest[];
 }
 /**
- * Clients of one cluster.
+ * Clients that fit all that is said. Left out is any.
  */
 export interface AccessClient {
   /**
    * Id of the cluster, as its gateways' certificates prove it.
    */
-  readonly cluster: string;
+  readonly cluster?: string;
+  /**
+   * Namespace of the Pod in its cluster, by its address, for which its cluster's egress gateway answers. Fits no request whose Pod can't be told.
+   */
+  readonly namespace?: string;
+  /**
+   * Name of the Pod's ServiceAccount in that namespace.
+   */
+  readonly serviceAccount?: string;
 }
 /**
  * Requests that fit all that is said. Left out is any.

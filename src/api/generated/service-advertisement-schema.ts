@@ -156,6 +156,35 @@ export const schema: object = {
             "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
           }
         },
+        "clients": {
+          "type": "array",
+          "maxItems": 256,
+          "items": {
+            "type": "object",
+            "required": [
+              "namespace"
+            ],
+            "properties": {
+              "cluster": {
+                "type": "string",
+                "maxLength": 63,
+                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+              },
+              "namespace": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 63,
+                "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+              },
+              "serviceAccount": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 253,
+                "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+              }
+            }
+          }
+        },
         "pool": {
           "type": "string",
           "minLength": 1,

@@ -68,6 +68,12 @@ export interface ServiceAdvertisementSpec {
    */
   readonly clusters?: readonly string[];
   /**
+   * Clients whose requests are told apart at the gateways here, as AccessPolicies name them: egress gateways say for these, and for no others, from which namespace and service account a request comes. Left out: nobody need say so. Everybody who may read this may read that too.
+   *
+   * @maxItems 256
+   */
+  readonly clients?: readonly AdvertisedClient[];
+  /**
    * Name of the GatewayAdvertisement in mc-wan-system with the ingress gateways of the service.
    */
   readonly pool: string;
@@ -119,6 +125,23 @@ export interface AdvertisedClientIPConfig {
    * How long a client stays with its backend, in seconds.
    */
   readonly timeoutSeconds?: number;
+}
+/**
+ * Pods of one namespace.
+ */
+export interface AdvertisedClient {
+  /**
+   * Id of their cluster. Left out, of every one.
+   */
+  readonly cluster?: string;
+  /**
+   * Their namespace.
+   */
+  readonly namespace: string;
+  /**
+   * Their ServiceAccount. Left out, any of the namespace.
+   */
+  readonly serviceAccount?: string;
 }
 /**
  * Ready backends of one zone.
