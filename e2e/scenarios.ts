@@ -6,9 +6,11 @@ import { failover } from "./scenarios/failover.ts";
 import { identity } from "./scenarios/identity.ts";
 import { leastPrivilege } from "./scenarios/least-privilege.ts";
 import { mcs } from "./scenarios/mcs.ts";
+import { mutualTls } from "./scenarios/mutual-tls.ts";
 import { objects } from "./scenarios/objects.ts";
 import { payment } from "./scenarios/payment.ts";
 import { portChange } from "./scenarios/port-change.ts";
+import { rotation } from "./scenarios/rotation.ts";
 import { servicePolicies } from "./scenarios/service-policies.ts";
 import { uninstall } from "./scenarios/uninstall.ts";
 
@@ -21,6 +23,8 @@ export const scenarios: readonly Scenario[] = [
   objects,
   badInput,
   mcs,
+  mutualTls,
+  rotation,
   identity,
   leastPrivilege,
   uninstall,
