@@ -12,6 +12,7 @@ import { payment } from "./scenarios/payment.ts";
 import { portChange } from "./scenarios/port-change.ts";
 import { rotation } from "./scenarios/rotation.ts";
 import { servicePolicies } from "./scenarios/service-policies.ts";
+import { tcp } from "./scenarios/tcp.ts";
 import { uninstall } from "./scenarios/uninstall.ts";
 
 export const scenarios: readonly Scenario[] = [
@@ -25,6 +26,7 @@ export const scenarios: readonly Scenario[] = [
   mcs,
   mutualTls,
   rotation,
+  tcp,
   identity,
   leastPrivilege,
   uninstall,
