@@ -441,7 +441,7 @@ describe("the CRDs on a real API server", function () {
     });
     expect(patched.body["status"]).to.deep.equal({ conditions });
     const table = await server.kubectl.run(server.context, ["get", "wanp", "with-status", "--no-headers"]);
-    expect(table).to.match(/^with-status +business +31111 +Plain +True /);
+    expect(table).to.match(/^with-status +business +31111 +MutualTLS +True /);
   });
 
   it("answer to their short names and to the category mc-wan", async () => {
