@@ -97,7 +97,10 @@ async function cluster(): Promise<HomeCluster> {
   stops.push(() => started.stop());
   await createNamespace(started.client, "secure");
   for (const [name, port] of Object.entries(policies))
-    await create(started.client, kinds.WANPolicy, { metadata: { name }, spec: { tunnel: name, port } });
+    await create(started.client, kinds.WANPolicy, {
+      metadata: { name },
+      spec: { tunnel: name, port, mode: "Plain" },
+    });
   return started;
 }
 

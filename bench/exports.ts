@@ -10,8 +10,8 @@ import { runInside } from "./run-inside.ts";
 
 const namespace = "bench-exports";
 const policies = [
-  { name: "bench-high", tunnel: "business", port: 31_111 },
-  { name: "bench-low", tunnel: "default", port: 31_112 },
+  { name: "bench-high", tunnel: "business", port: 31_111, mode: "Plain" },
+  { name: "bench-low", tunnel: "default", port: 31_112, mode: "Plain" },
 ];
 
 /** The first cluster consumes, the second exports. */

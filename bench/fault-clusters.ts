@@ -16,7 +16,7 @@ import type { FaultRig, Selection } from "./fault-rig.ts";
 
 const namespace = "bench-faults";
 const service = "victim";
-const policy = { name: "bench-faults", tunnel: "business", port: 31_131 };
+const policy = { name: "bench-faults", tunnel: "business", port: 31_131, mode: "Plain" };
 const backends: Selection = { namespace, labels: "app=echo", replicas: 2 };
 const gateways: Selection = {
   namespace: systemNamespace,

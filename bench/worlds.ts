@@ -142,7 +142,7 @@ function cluster(id: string): KubeObject[] {
     ...policies.map((name, index) =>
       object("mc-wan.l7mp.io/v1alpha1", "WANPolicy", {
         metadata: { name },
-        spec: { tunnel: name, port: 31_111 + index },
+        spec: { tunnel: name, port: 31_111 + index, mode: "Plain" },
       }),
     ),
     { ...gateway, metadata: { ...gateway.metadata, labels: { [labels.fleet]: ingressPool } } },

@@ -80,6 +80,25 @@ export const echo = (at: At, replicas = 2): Manifest => ({
   },
 });
 
+/** A Deployment of one Pod to send requests from, as the examples' clients. */
+export const client = (at: At): Manifest => ({
+  apiVersion: "apps/v1",
+  kind: "Deployment",
+  metadata: at,
+  spec: {
+    replicas: 1,
+    selector: { matchLabels: { app: at.name } },
+    template: {
+      metadata: { labels: { app: at.name } },
+      spec: {
+        automountServiceAccountToken: false,
+        terminationGracePeriodSeconds: 5,
+        containers: [{ name: "client", image: "ghcr.io/l7mp/mc-wan:0.1.0", args: ["probe", "--idle"] }],
+      },
+    },
+  },
+});
+
 /** A Gateway of class mc-wan with one HTTP listener. */
 export const gateway = (at: At, port: number): Manifest => ({
   apiVersion: "gateway.networking.k8s.io/v1",

@@ -217,7 +217,7 @@ export async function unexport(
 
 /** The default policy: exports that name none are carried. */
 const defaultPolicy: Manifest = {
-  ...wanPolicy("mcs-default", { tunnel: "default", port: 31_142 }),
+  ...wanPolicy("mcs-default", { tunnel: "default", port: 31_142, mode: "Plain" }),
   metadata: { name: "mcs-default", annotations: { "mc-wan.l7mp.io/default": "true" } },
 };
 

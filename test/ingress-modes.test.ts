@@ -32,7 +32,7 @@ describe("the ingress Service at a real API server", function () {
 
   /** What reconcile says with the Service as it stands. */
   function desiredWith(service: KubeObject | undefined, ingress: Settings["ingress"], port: number): Desired {
-    const policy = { tunnel: "business", port };
+    const policy = { tunnel: "business", port, mode: "Plain" };
     return createReconcile()(
       worldFrom({
         homeId: "west",

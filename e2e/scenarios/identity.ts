@@ -1,5 +1,5 @@
-/** The authority of a cluster and its gateways' certificates: asked for anew, and gone with their gateways. */
-import { annotations, authoritySecret, gatewayClassName, systemNamespace } from "../../src/model/names.ts";
+/** Gateways' certificates: they come and go with their gateways. */
+import { gatewayClassName, systemNamespace } from "../../src/model/names.ts";
 import type { Claim, Scenario } from "../claim.ts";
 import { eventually } from "../claim.ts";
 import type { Environment } from "../environment.ts";
@@ -24,20 +24,6 @@ async function keysOf({ kubectl, consumer }: Environment, name: string): Promise
   return found && Object.keys(found.data ?? {});
 }
 
-const replaced: Claim = {
-  title: "an authority that is asked for is announced beside the one that signs",
-  prove: async (environment) => {
-    const { kubectl, consumer } = environment;
-    const note = `${annotations.rotateAuthority}=now`;
-    await kubectl.run(consumer.context, ["annotate", "secret", "-n", systemNamespace, authoritySecret, note]);
-    const { value, afterMs } = await eventually("the next authority", 30_000, async () => {
-      const keys = await keysOf(environment, authoritySecret);
-      return keys?.includes("next.crt") === true ? keys : undefined;
-    });
-    return { keys: value, afterMs };
-  },
-};
-
 const followed: Claim = {
   title: "a user's Gateway gets an identity, which ends with it",
   prove: async (environment) => {
@@ -56,7 +42,7 @@ export const identity: Scenario = {
   setUp: async (environment) => {
     await applyObjects(environment, { in: environment.consumer, objects: [namespace(own), gateway] });
   },
-  claims: [replaced, followed],
+  claims: [followed],
   tearDown: async (environment) => {
     await deleteObjects(environment, { in: environment.consumer, objects: [namespace(own)] });
   },

@@ -117,7 +117,8 @@ const exportingSide: Claim = {
           listeners: [high, low].map((policy) => ({
             name: policy,
             port: ports[policy],
-            protocol: "HTTP",
+            protocol: "HTTPS",
+            tls: { mode: "Terminate" },
             allowedRoutes: { namespaces: { from: "Same" } },
           })),
         },

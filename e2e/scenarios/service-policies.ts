@@ -10,8 +10,8 @@ import { bytesByTunnel, crossings } from "../wire.ts";
 const example = "service-policies";
 const mebibyte = 1024 * 1024;
 const services = [
-  { name: "payment", namespace: "secure", tunnel: "business", policyPort: 31111 },
-  { name: "logging", namespace: "insecure", tunnel: "default", policyPort: 31112 },
+  { name: "payment", namespace: "secure", tunnel: "business", policyPort: 31121 },
+  { name: "logging", namespace: "insecure", tunnel: "default", policyPort: 31122 },
 ] as const;
 type ExampleService = (typeof services)[number];
 

@@ -1,7 +1,10 @@
 /** The CRDs on a real API server: what it refuses and with which words, what it takes, what it fills in. */
+import { readFile } from "node:fs/promises";
 import { expect } from "chai";
+import { parse } from "yaml";
 import { apiRequest } from "../../test/api-request.ts";
 import type { ApiAnswer, ApiRequest } from "../../test/api-request.ts";
+import { eventually } from "../../test/home-cluster.ts";
 import { startKubeApiServer, startTimeoutMs } from "../../test/kube-api-server.ts";
 import type { KubeApiServer } from "../../test/kube-api-server.ts";
 import { parseGatewayAdvertisement } from "./gateway-advertisement.ts";
@@ -12,6 +15,24 @@ import { parseWANPolicy } from "./wan-policy.ts";
 const apiVersion = "mc-wan.l7mp.io/v1alpha1";
 const base = "/apis/mc-wan.l7mp.io/v1alpha1";
 type Json = Record<string, unknown>;
+
+/** What a test changes in the CRD of WANPolicies. */
+interface PolicyCrd {
+  readonly spec: {
+    readonly versions: readonly {
+      readonly schema: {
+        readonly openAPIV3Schema: {
+          readonly properties: {
+            readonly spec: {
+              properties: Record<string, object>;
+              "x-kubernetes-validations": readonly object[];
+            };
+          };
+        };
+      };
+    }[];
+  };
+}
 
 const policy = (spec: Json, name = "p"): Json => ({
   apiVersion,
@@ -480,7 +501,44 @@ describe("the CRDs on a real API server", function () {
     });
     expect(patched.body["status"]).to.deep.equal({ conditions });
     const table = await server.kubectl.run(server.context, ["get", "wanp", "with-status", "--no-headers"]);
-    expect(table).to.match(/^with-status +business +31111 +Plain +True /);
+    expect(table).to.match(/^with-status +business +31111 +MutualTLS +True /);
+  });
+
+  it("fill in MutualTLS only where no mode was stored: a policy that has one keeps it", async () => {
+    const crd = parse(await readFile("crds/wanpolicies.mc-wan.l7mp.io.yaml", "utf8")) as PolicyCrd;
+    /** Makes the server serve a CRD, and waits until it fills in that mode. */
+    const serve = async (changed: PolicyCrd, mode: string | undefined): Promise<void> => {
+      const words = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
+      await server.kubectl.run(server.context, words, JSON.stringify(changed));
+      await eventually(
+        async () => (await create(policy({}, "tried"))).body["spec"] as { mode?: string },
+        (spec) => spec.mode === mode,
+      );
+    };
+    const withDefault = (mode: "Plain" | undefined): PolicyCrd => {
+      const changed = structuredClone(crd);
+      for (const { schema } of changed.spec.versions) {
+        const { spec } = schema.openAPIV3Schema.properties;
+        if (mode !== undefined) spec.properties["mode"] = { ...spec.properties["mode"], default: mode };
+        else {
+          delete spec.properties["mode"];
+          spec["x-kubernetes-validations"] = [];
+        }
+      }
+      return changed;
+    };
+    const modeOfStored = async (name: string): Promise<string | undefined> =>
+      ((await request("GET", `${base}/wanpolicies/${name}`)).body["spec"] as { mode?: string }).mode;
+    await serve(withDefault(undefined), undefined);
+    await create(policy({}, "before-modes"), "");
+    await create(policy({}, "written-since"), "");
+    await serve(withDefault("Plain"), "Plain");
+    await create(policy({}, "of-old-default"), "");
+    await server.kubectl.run(server.context, ["label", "wanpolicy", "written-since", "any=change"]);
+    await serve(crd, "MutualTLS");
+    expect(await modeOfStored("of-old-default")).to.equal("Plain");
+    expect(await modeOfStored("written-since")).to.equal("Plain");
+    expect(await modeOfStored("before-modes")).to.equal("MutualTLS");
   });
 
   it("answer to their short names and to the category mc-wan", async () => {

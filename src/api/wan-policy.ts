@@ -13,7 +13,7 @@ export type WANPolicy = CustomObject<typeof apiVersion, "WANPolicy", WANPolicySp
 export type WANPolicyMode = "MutualTLS" | "Plain";
 
 /** The mode of a policy; what says nothing means what the CRD fills in. */
-export const modeOf = ({ spec }: Pick<WANPolicy, "spec">): WANPolicyMode => spec.mode ?? "Plain";
+export const modeOf = ({ spec }: Pick<WANPolicy, "spec">): WANPolicyMode => spec.mode ?? "MutualTLS";
 
 /** Ports that an Envoy of ours, or of a mesh, listens on for itself; the CRD's CEL rule holds the same list. */
 const gatewayOwnPorts: ReadonlySet<number> = new Set([

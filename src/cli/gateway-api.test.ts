@@ -14,7 +14,7 @@ import { dataPlaneNamed } from "./data-planes/registry.ts";
 import { Controller } from "./run.ts";
 import { controllerSettings } from "../../test/controller-settings.ts";
 
-const high = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111 } };
+const high = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111, mode: "Plain" } };
 const istio = {
   metadata: { name: "istio" },
   spec: { controllerName: "istio.io/gateway-controller" },

@@ -94,7 +94,7 @@ describe("a peer that lies, at three real API servers", function () {
   };
 
   it("is refused item by item, with a condition and an Event at its Secret, and harms no other", async () => {
-    const policy = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111 } };
+    const policy = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111, mode: "Plain" } };
     for (const cluster of [home, good, hostile]) {
       await create(cluster.client, kinds.WANPolicy, policy);
       await createNamespace(cluster.client, "secure");

@@ -51,7 +51,7 @@ describe("a peer that is lost, at two real API servers", function () {
       ["198.18.2.2", { host: "127.0.0.2", port: (steady.address() as AddressInfo).port }],
       ["198.18.2.3", { host: "127.0.0.3", port: (failing.address() as AddressInfo).port }],
     ]);
-    const policy = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111 } };
+    const policy = { metadata: { name: "high" }, spec: { tunnel: "business", port: 31111, mode: "Plain" } };
     for (const cluster of [home, peer]) {
       await create(cluster.client, kinds.WANPolicy, policy);
       await createNamespace(cluster.client, "secure");

@@ -165,6 +165,11 @@ export class Lab {
     };
   }
 
+  /** Names of the interfaces at a cluster's ends of the tunnels, in its network. */
+  tunnelInterfaces(id: string): string[] {
+    return tunnelEndsOf(this.#plan, this.cluster(id).id).map((end) => end.interface);
+  }
+
   /** How each direction of each link is, and by which means. */
   async links(): Promise<LinksStatus> {
     return await readLinks(this.runDir);

@@ -15,7 +15,7 @@ const policy = (port: number): KubeObject => ({
   apiVersion: group,
   kind: "WANPolicy",
   metadata: { name: "high", uid: "p", generation: port, creationTimestamp: "2026-01-01T00:00:00Z" },
-  spec: { tunnel: "business", port },
+  spec: { tunnel: "business", port, mode: "Plain" },
 });
 const pool = (said: {
   readonly high: number;

@@ -9,7 +9,7 @@ const policy = (name: string, port: number): KubeObject => ({
   apiVersion: "mc-wan.l7mp.io/v1alpha1",
   kind: "WANPolicy",
   metadata: { name, uid: `uid-${name}`, generation: 1, creationTimestamp: "2026-01-01T00:00:00Z" },
-  spec: { tunnel: name, port },
+  spec: { tunnel: name, port, mode: "Plain" },
 });
 
 const advertisement = (name: string): KubeObject => ({

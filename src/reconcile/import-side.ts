@@ -116,6 +116,8 @@ export function importSide(imported: Import, around: ImportSurroundings): Import
       ...mcsSlices({
         service,
         merged,
+        httpPorts: imported.httpPorts,
+        tcpPorts: imported.tcpPorts,
         policy,
         directory: around.directory,
         homeId: around.homeId,

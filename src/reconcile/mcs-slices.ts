@@ -14,12 +14,15 @@ import { home, type GatewayDirectory } from "./gateway-directory.ts";
 import { readyCount, type Member, type Merged } from "./imports.ts";
 import type { OwnRanges } from "./own-ranges.ts";
 import { metadataOf, typeOf } from "./owners.ts";
-import { carriedPorts } from "./port-limits.ts";
 
 /** What the slices of one service are made of. */
 export interface McsSliceInput {
   readonly service: ServiceRef;
   readonly merged: Merged;
+  /** Ports that are carried as HTTP. */
+  readonly httpPorts: readonly AdvertisedPort[];
+  /** Ports that are carried as TCP. */
+  readonly tcpPorts: readonly AdvertisedPort[];
   /** The policy that holds, if one does. */
   readonly policy: string | undefined;
   readonly directory: GatewayDirectory;
@@ -42,10 +45,8 @@ export function mcsSlices(input: McsSliceInput): DesiredObject[] {
 }
 
 function gatewaySlices(input: McsSliceInput, member: Member, cluster: ClusterId): DesiredObject[] {
-  const { policy, directory, merged } = input;
-  // Gateways take TCP from other gateways only: clients can't say which service they mean.
-  const ports = carriedPorts(merged.ports, false).http;
-  if (policy === undefined || ports.length === 0) return [];
+  const { policy, directory, httpPorts, tcpPorts } = input;
+  if (policy === undefined || httpPorts.length + tcpPorts.length === 0) return [];
   const ready = readyCount(member) > 0;
   const gateways = directory.find(member.cluster, member.spec.pool, policy);
   return [...Map.groupBy(gateways, ({ port }) => port)]
@@ -53,7 +54,9 @@ function gatewaySlices(input: McsSliceInput, member: Member, cluster: ClusterId)
     .map(([target, group]) =>
       slice(input, cluster, {
         suffix: String(target),
-        ports: ports.map((port) => slicePort(port, target)),
+        // Gateways take TCP from other gateways only: clients can't say which service they mean. The endpoints stand all the
+        // same: by them DNS knows that the name leads somewhere.
+        ports: httpPorts.map((port) => slicePort(port, target)),
         endpoints: group.map(({ address, zone }) => ({
           addresses: [address],
           conditions: { ready },

@@ -265,7 +265,7 @@ export const advertisement = (namespace: string, name: string): object => ({
 
 const policy = (name: string, port: number): object => ({
   metadata: { name },
-  spec: { tunnel: name, port },
+  spec: { tunnel: name, port, mode: "Plain" },
 });
 
 const kubeconfigOf = (relay: HttpRelay, cluster: HomeCluster): string =>

@@ -148,6 +148,7 @@ export const wanPolicy: fc.Arbitrary<KubeObject> = fc
     isDefault: fc.constantFrom(undefined, undefined, "true", "false", "yes"),
     tunnel: fc.constantFrom("business", "default"),
     port: fc.constantFrom(31111, 31112, 31113, 1024, 65535),
+    mode: maybe(fc.constantFrom("Plain", "MutualTLS")),
     dscp: maybe(fc.constant(46)),
   })
   .map(({ name, birth: born, isDefault, ...spec }) =>

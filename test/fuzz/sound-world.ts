@@ -11,7 +11,7 @@ const gatewayApi = "gateway.networking.k8s.io/v1";
 const birth = { generation: 1, creationTimestamp: "2026-01-01T12:00:00Z" };
 
 const policy = (name: string, port: number, more: object = {}): KubeObject =>
-  objectOf([ours, "WANPolicy"], { name, ...birth, ...more }, { spec: { tunnel: name, port } });
+  objectOf([ours, "WANPolicy"], { name, ...birth, ...more }, { spec: { tunnel: name, port, mode: "Plain" } });
 
 const policies = [
   policy("high", 31111, { annotations: { "mc-wan.l7mp.io/default": "true" } }),

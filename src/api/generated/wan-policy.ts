@@ -14,7 +14,7 @@ export interface WANPolicySpec {
    */
   readonly port: number;
   /**
-   * How gateways speak to each other at the policy's port. MutualTLS: both sides prove which cluster's gateway they are, and nobody else can read. Plain: who reaches the port is believed. Neither ever falls back to the other: where clusters disagree, nothing is sent.
+   * How gateways speak to each other at the policy's port. MutualTLS: both sides prove which cluster's gateway they are, and nobody else can read; what is meant where nothing is said. Plain: who reaches the port is believed. Neither ever falls back to the other: where clusters disagree, nothing is sent.
    */
   readonly mode?: "MutualTLS" | "Plain";
   /**
