@@ -104,17 +104,19 @@ const adminCluster = {
 };
 
 /**
- * The cluster of the controller: TLS 1.3, by the authorities and with the token that are in a folder which the kubelet keeps
- * fresh. Both are named by files of their own ({@link doorFiles}), for Envoy follows a changed file only so.
+ * The cluster of the controller: TLS 1.3, by the authorities and with the token that are in a folder. The authorities are the
+ * Pod's, for its life; the token is replaced by the kubelet, and named by a file of its own ({@link doorFiles}), for Envoy
+ * follows a changed file only so. Whatever is followed takes an instance of inotify, of which a user has 128 on a node by
+ * default: Envoy dies (SIGSEGV) where there is none left.
  */
 export function xdsCluster(
   { host, port }: Settings["xdsAddress"],
   { folder, discovery }: { readonly folder: string; readonly discovery: "STRICT_DNS" | "STATIC" },
 ): object {
-  const fromFile = (name: string): object => ({
-    path_config_source: { path: `${folder}/${name}.json`, watched_directory: { path: folder } },
+  const tokenSource = {
+    path_config_source: { path: `${folder}/token.json`, watched_directory: { path: folder } },
     resource_api_version: "V3",
-  });
+  };
   return {
     name: "xds",
     type: discovery,
@@ -131,14 +133,9 @@ export function xdsCluster(
         sni: controllerServerName,
         common_tls_context: {
           tls_params: { tls_minimum_protocol_version: "TLSv1_3", tls_maximum_protocol_version: "TLSv1_3" },
-          combined_validation_context: {
-            default_validation_context: {
-              match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: controllerServerName } }],
-            },
-            validation_context_sds_secret_config: {
-              name: "authorities",
-              sds_config: fromFile("authorities"),
-            },
+          validation_context: {
+            trusted_ca: { filename: `${folder}/ca.crt` },
+            match_typed_subject_alt_names: [{ san_type: "DNS", matcher: { exact: controllerServerName } }],
           },
         },
       },
@@ -162,7 +159,7 @@ export function xdsCluster(
                   ...type("envoy.extensions.http.injected_credentials.generic.v3.Generic"),
                   header: "authorization",
                   header_value_prefix: "Bearer ",
-                  credential: { name: "token", sds_config: fromFile("token") },
+                  credential: { name: "token", sds_config: tokenSource },
                 },
               },
             },
@@ -177,20 +174,13 @@ export function xdsCluster(
   };
 }
 
-/** The files beside the token: the authorities, and what leads Envoy to both. */
+/** The files beside the token: the authorities, and what leads Envoy to the token. */
 export function doorFiles(folder: string, bundle: string): Readonly<Record<string, string>> {
-  const secret = (name: string, content: object): string =>
-    JSON.stringify({
-      resources: [{ ...type("envoy.extensions.transport_sockets.tls.v3.Secret"), name, ...content }],
-    });
-  const watched = { watched_directory: { path: folder } };
-  return {
-    "ca.crt": bundle,
-    "authorities.json": secret("authorities", {
-      validation_context: { trusted_ca: { filename: `${folder}/ca.crt` }, ...watched },
-    }),
-    "token.json": secret("token", {
-      generic_secret: { secret: { filename: `${folder}/token`, ...watched } },
-    }),
+  const secret = { filename: `${folder}/token`, watched_directory: { path: folder } };
+  const token = {
+    ...type("envoy.extensions.transport_sockets.tls.v3.Secret"),
+    name: "token",
+    generic_secret: { secret },
   };
+  return { "ca.crt": bundle, "token.json": JSON.stringify({ resources: [token] }) };
 }

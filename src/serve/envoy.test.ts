@@ -93,6 +93,10 @@ describe("a real Envoy under the ADS server", function () {
     expect([...server.listening().get("test-envoy")!]).to.deep.equal([ports.first]);
   });
 
+  it("takes two of the 128 instances of inotify that a user has on a node: to follow its token", async () => {
+    expect(await envoy.inotifyInstances()).to.equal(2);
+  });
+
   it("loses no request while a route is swapped fifty times to a cluster that comes and goes", async () => {
     const load = startLoad("test.local", () => ports.first);
     for (let round = 0; round < 50; round += 1) {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, readdir, readlink, rm, writeFile } from "node:fs/promises";
 import { Agent, createServer, get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -79,10 +79,20 @@ export class TestEnvoy implements Started {
     return this.#output;
   }
 
+  /** How many instances of inotify it holds. */
+  async inotifyInstances(): Promise<number> {
+    const folder = `/proc/${this.#process.pid ?? 0}/fd`;
+    const open = await Promise.all(
+      (await readdir(folder)).map((name) => readlink(join(folder, name)).catch(() => "")),
+    );
+    return open.filter((target) => target === "anon_inode:inotify").length;
+  }
+
   /** The answer of a page of the admin server. */
   async admin(path: string): Promise<string> {
     const address = await until("the admin server", async () => {
-      if (this.#process.exitCode !== null) throw new Error(`The Envoy ended.\n${this.#output}`);
+      const { exitCode, signalCode } = this.#process;
+      if (exitCode !== null || signalCode !== null) throw new Error(`The Envoy ended.\n${this.#output}`);
       const text = await readFile(join(this.#folders[0], "admin"), "utf8").catch(() => "");
       return text === "" ? undefined : text.trim();
     });
