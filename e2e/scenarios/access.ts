@@ -136,8 +136,44 @@ const leaves: Claim = {
   },
 };
 
+const limited: Claim = {
+  title: "an import's limit answers 429 in the calling cluster to what is more, until it is taken off",
+  needsLab: true,
+  prove: async (environment) => {
+    const { kubectl, consumer } = environment;
+    const rules: Manifest = {
+      apiVersion: "mc-wan.l7mp.io/v1alpha1",
+      kind: "ServiceImport",
+      metadata: ledger,
+      spec: { limits: { requestsPerSecond: 5 } },
+    };
+    const ask = async (): Promise<Readonly<Record<string, number>>> =>
+      (await probe(environment, client(environment, "other"), [`${base}/open`, "--count", "200"])).statuses;
+    await applyObjects(environment, { in: consumer, objects: [rules] });
+    const { value: condition } = await eventually("LimitsApplied", 20_000, async () => {
+      const { status } = (await kubectl.json(consumer.context, [
+        ...["get", "serviceimports.mc-wan.l7mp.io", "-n", own, "ledger"],
+      ])) as { status?: { conditions?: { type: string; status: string; message: string }[] } };
+      return status?.conditions?.find(({ type }) => type === "LimitsApplied");
+    });
+    const { value: seen } = await eventually("429", 20_000, async () => {
+      const found = await crossings(environment, consumer.id, ask);
+      return (found.result["429"] ?? 0) > 0 ? found : undefined;
+    });
+    await deleteObjects(environment, { in: consumer, objects: [rules] });
+    const { afterMs } = await eventually("200 for all", 20_000, async () =>
+      (await ask())["200"] === 200 ? true : undefined,
+    );
+    const evidence = { condition, answers: seen.result, crossed: seen.crossed, afterMs };
+    must(condition.status === "True", "the limit is not told as applied", evidence);
+    must((seen.result["200"] ?? 0) > 0, "nobody was let through", evidence);
+    must(Object.keys(seen.result).sort().join() === "200,429", "there are other answers", evidence);
+    return evidence;
+  },
+};
+
 export const access: Scenario = {
-  title: "access: who may call, by cluster, namespace and service account",
+  title: "access: who may call, by cluster, namespace and service account, and how often",
   setUp: async (environment, progress) => {
     const { clusters, consumer } = environment;
     const exporter = exporterOf(environment);
@@ -175,7 +211,7 @@ export const access: Scenario = {
     });
     progress("access: the service answers those that it lets in");
   },
-  claims: [told, follows, leaves],
+  claims: [told, follows, leaves, limited],
   tearDown: async (environment) => {
     for (const cluster of environment.clusters)
       await deleteObjects(environment, { in: cluster, objects: [namespace(own), policy] });
