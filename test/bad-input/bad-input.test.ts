@@ -10,22 +10,26 @@ import { kinds } from "../../src/model/kinds.ts";
 import type { KindInfo } from "../../src/model/kinds.ts";
 import type { KubeObject } from "../../src/model/kube-object.ts";
 import { homeKinds } from "../../src/model/world.ts";
+import { egressPool } from "../../src/model/names.ts";
 import type { World } from "../../src/model/world.ts";
 import { Planner } from "../../src/apply/planner.ts";
 import { readObject } from "../../src/observe/watch-event.ts";
 import { kindOf, worldFrom } from "../../src/reconcile/world-from-yaml.ts";
 import { dangling, forbiddenRefs, forbiddenWays } from "../fuzz/invariants.ts";
+import { waysOf } from "../fuzz/ways.ts";
 import { createPass } from "../fuzz/pass.ts";
 import type { Outcome } from "../fuzz/pass.ts";
 import { RunningEnvoy } from "../fuzz/running-envoy.ts";
 import { createNamespace, startHomeCluster } from "../home-cluster.ts";
 import type { HomeCluster } from "../home-cluster.ts";
 import { anyObject } from "./any-object.ts";
-import { namespace, ruled, sound } from "./case.ts";
+import { namespace, peer, ruled, sound } from "./case.ts";
 import type { BadInput } from "./case.ts";
 import { endpointSlices } from "./endpoint-slices.ts";
+import { exports } from "./exports.ts";
 import { gateways } from "./gateways.ts";
 import { secrets } from "./secrets.ts";
+import { serviceImports } from "./service-imports.ts";
 
 const infoOf = (object: KubeObject): KindInfo =>
   object.kind === "Secret" ? kinds.Secret : kinds[kindOf(object)];
@@ -34,7 +38,7 @@ describe("bad input at a real API server", function () {
   this.timeout(120_000);
   let home: HomeCluster;
   let envoy: RunningEnvoy;
-  let bystander: string;
+  let bystanders: readonly string[];
   const pass = createPass();
 
   before(async () => {
@@ -42,8 +46,9 @@ describe("bad input at a real API server", function () {
     envoy = await RunningEnvoy.start();
     await createNamespace(home.client, namespace);
     for (const object of sound) await home.client.create(infoOf(object), object);
-    bystander = hostOf(pass(await look()), "good.example.org");
-    expect(bystander).to.contain("shop/good");
+    bystanders = bystandersOf(pass(await look()));
+    expect(bystanders[0]).to.contain("shop/good");
+    expect(bystanders[1]).to.contain("wan/stats-shop-low");
   });
   after(async () => {
     await envoy.stop();
@@ -61,7 +66,7 @@ describe("bad input at a real API server", function () {
         .catch(() => ({ items: [] }));
       return page.items.flatMap((item) => readObject(item, info) ?? []);
     });
-    return worldFrom({ homeId: "west", home: (await Promise.all(lists)).flat() });
+    return worldFrom({ homeId: "west", home: (await Promise.all(lists)).flat(), peers: [peer] });
   }
 
   /** What the API server says against each of the objects; those that it takes stand until `use` is done. */
@@ -95,7 +100,7 @@ describe("bad input at a real API server", function () {
     await home.client.delete(infoOf(object), object.metadata, { uid });
   }
 
-  async function judge({ objects, at, says, endpoints }: BadInput): Promise<void> {
+  async function judge({ objects, at, says, endpoints, ways }: BadInput): Promise<void> {
     await withObjects(objects, async (refusals) => {
       const outcome = pass(await look());
       const last = objects.at(-1);
@@ -103,16 +108,24 @@ describe("bad input at a real API server", function () {
       const status = outcome.statuses.get(key);
       const told = [...refusals, ...(status === undefined ? [] : [JSON.stringify(status)])].join("\n");
       expect(told).to.match(says);
-      expect(hostOf(outcome, "good.example.org")).to.equal(bystander);
+      expect(bystandersOf(outcome)).to.deep.equal(bystanders);
       const wrong = [...forbiddenWays(outcome), ...forbiddenRefs(outcome), ...dangling(outcome)];
       expect(wrong).to.deep.equal([]);
       if (endpoints !== undefined) expect(addressesOf(outcome, "service/shop/odd")).to.deep.equal(endpoints);
+      if (ways !== undefined) expect(waysOfPayment(outcome)).to.deep.equal(ways);
       for (const [name, fleet] of outcome.translation.config.fleets)
         expect(await envoy.refuses(fleet), name).to.deep.equal([]);
     });
   }
 
-  for (const [list, rows] of Object.entries({ gateways, endpointSlices, secrets, anyObject })) {
+  for (const [list, rows] of Object.entries({
+    gateways,
+    exports,
+    serviceImports,
+    endpointSlices,
+    secrets,
+    anyObject,
+  })) {
     describe(list, () => {
       for (const row of rows) {
         it(row.what, async () => {
@@ -142,7 +155,7 @@ describe("bad input at a real API server", function () {
         home: { ...world.home, HTTPRoute: new Map([...world.home.HTTPRoute, ["shop/odd", full]]) },
       };
       const outcome = pass(crowded);
-      expect(hostOf(outcome, "odd.example.org")).to.contain("shop/odd");
+      expect(hostOf(outcome, "shop.web", "odd.example.org")).to.contain("shop/odd");
       const { writes } = new Planner().plan(outcome, "2026-06-01T00:00:00Z");
       expect([...writes.keys()].filter((key) => key.includes("shop/odd"))).to.deep.equal([]);
     });
@@ -154,13 +167,27 @@ function keyOf(object: KubeObject): string {
   return `${kindOf(object)}/${of === undefined ? "" : `${of}/`}${name}`;
 }
 
-/** The virtual host of a name at the users' Gateway, as JSON. */
-function hostOf({ translation }: Outcome, host: string): string {
-  const tables = [...(translation.config.fleets.get("shop.web")?.routes.values() ?? [])];
+/** What has to stay: the virtual hosts of a user's route and of an imported service. */
+const bystandersOf = (outcome: Outcome): readonly string[] => [
+  hostOf(outcome, "shop.web", "good.example.org"),
+  hostOf(outcome, egressPool, "stats.shop.svc.clusterset.local"),
+];
+
+/** The virtual host of a name at the Gateways of a fleet, as JSON. */
+function hostOf({ translation }: Outcome, fleet: string, host: string): string {
+  const tables = [...(translation.config.fleets.get(fleet)?.routes.values() ?? [])];
   const found = tables
     .flatMap(({ virtualHosts }) => virtualHosts)
     .find(({ domains }) => domains.includes(host));
   return found === undefined ? "" : toJsonString(VirtualHostSchema, found, { registry: envoyRegistry });
+}
+
+/** Clusters that requests to the imported service `payment` may end in. */
+function waysOfPayment({ translation }: Outcome): readonly string[] {
+  const fleet = translation.config.fleets.get(egressPool);
+  if (fleet === undefined) return ["no fleet"];
+  const ways = waysOf(fleet).filter(({ route }) => route?.startsWith("shop/payment"));
+  return [...new Set(ways.map(({ cluster }) => cluster))].sort();
 }
 
 /** Addresses behind an Envoy cluster of the users' Gateway. */

@@ -4,6 +4,7 @@ import { siteData } from "../fuzz/certificates.ts";
 
 export const gatewayApi = "gateway.networking.k8s.io/v1";
 export const namespace = "shop";
+const ours = "mc-wan.l7mp.io/v1alpha1";
 
 /** An object as a person writes it; of namespace `shop` unless it says otherwise. */
 export function written(
@@ -25,6 +26,8 @@ export interface BadInput {
   readonly at?: string;
   /** Addresses behind the Service `odd`. */
   readonly endpoints?: readonly string[];
+  /** Clusters of the egress gateways that requests to the imported service `payment` may end in. */
+  readonly ways?: readonly string[];
 }
 
 export const route = (name: string, spec: object, metadata: object = {}): KubeObject =>
@@ -51,6 +54,49 @@ export const slice = (of: string, suffix: string, rest: object = {}): KubeObject
 export const secret = (name: string, data: object): KubeObject =>
   written(["v1", "Secret"], name, { type: "kubernetes.io/tls", data });
 
+/** A WANPolicy; its tunnel has its name. */
+export const policy = (name: string, port: number): KubeObject => ({
+  apiVersion: ours,
+  kind: "WANPolicy",
+  metadata: { name },
+  spec: { tunnel: name, port },
+});
+
+/** The rules of an imported service. */
+export const rules = (name: string, ...list: readonly unknown[]): KubeObject =>
+  written([ours, "ServiceImport"], name, { spec: { http: { rules: list } } });
+
+/** A backend of a rule: the service over a policy. */
+export const over = (name: string): object => ({ group: "mc-wan.l7mp.io", kind: "WANPolicy", name });
+
+const heard = (kind: string, namespace: string, [name, spec]: readonly [string, object]): KubeObject =>
+  written([ours, kind], name, { metadata: { namespace }, spec: { formatVersion: 1, ...spec } });
+const exported = {
+  type: "ClusterSetIP",
+  exportTime: "2026-01-02T03:04:05Z",
+  ports: [{ name: "http", protocol: "TCP", port: 8080 }],
+  ipFamilies: ["IPv4"],
+  pool: "mc-wan-ingress",
+  readyBackends: [{ zone: "a", count: 1 }],
+  wanPolicy: "high",
+};
+
+/** A cluster that exports two services. */
+export const peer = {
+  id: "east",
+  state: "Synced",
+  objects: [
+    policy("high", 31111),
+    policy("low", 31112),
+    heard("ServiceAdvertisement", namespace, ["payment", exported]),
+    heard("ServiceAdvertisement", namespace, ["stats", exported]),
+    heard("GatewayAdvertisement", "mc-wan-system", [
+      "mc-wan-ingress",
+      { mode: "PodIP", endpoints: [{ address: "198.18.2.2", ports: { high: 31111, low: 31112 } }] },
+    ]),
+  ],
+} as const;
+
 /** What has to go on, whatever stands beside it. */
 export const sound: readonly KubeObject[] = [
   {
@@ -72,4 +118,7 @@ export const sound: readonly KubeObject[] = [
   service("good"),
   slice("good", "x", { endpoints: [{ addresses: ["198.18.1.10"] }] }),
   ruled("good"),
+  policy("high", 31111),
+  policy("low", 31112),
+  rules("stats", { backendRefs: [over("low")] }),
 ];
