@@ -2,7 +2,8 @@
  * Listeners of one Gateway that can't be had together: on one port, or on one port of the Pod, and not to be told apart
  * there. Each is looked up among the others by what would clash: a Gateway may have thousands, in ListenerSets of anybody.
  *
- * Between listeners of one owner no order decides: neither is served. Between owners, who came before has the place.
+ * Between listeners of one owner no order decides: neither is served. Between owners, who came before has the place, and what
+ * gives way to it is in nobody's way.
  *
  * Source: Gateway API, ListenerConditionConflicted.
  */
@@ -101,39 +102,43 @@ function placeOf({ listener, containerPort, way }: JudgedListener) {
 const transportOf = ({ protocol }: GatewayListener): string =>
   protocol === "HTTPS" || protocol === "TLS" ? "TLS" : protocol;
 
-/** A listener with its conflict: with those that came before, or with the others of its owner. */
-export function withConflict(
-  one: JudgedListener,
-  { before, own }: { readonly before: TakenPlaces; readonly own: TakenPlaces },
-): JudgedListener {
-  const other = before.otherTransport(one);
-  if (other !== undefined) {
+/**
+ * The listeners of one owner with their conflicts: with those that came before, then among each other. One that gives way to
+ * somebody before is in the way of none of its own.
+ */
+export function withConflicts(own: readonly JudgedListener[], before: TakenPlaces): JudgedListener[] {
+  const settled = own.map((one) => {
+    const other = before.otherTransport(one);
+    if (other === undefined) return withConflict(one, before);
     const message = `Port ${one.listener.port} of the Gateway already speaks ${other.listener.protocol}: choose another port.`;
     const { refusal: _refusal, ...rest } = one;
     return { ...rest, conflict: { reason: reasons.ProtocolConflict, message } };
-  }
-  const conflict = conflictOf(one, (find) => find(before) ?? find(own));
+  });
+  const left = new TakenPlaces(settled.filter(({ conflict }) => conflict === undefined));
+  return settled.map((one) => (one.conflict === undefined ? withConflict(one, left) : one));
+}
+
+function withConflict(one: JudgedListener, places: TakenPlaces): JudgedListener {
+  const conflict = conflictOf(one, places);
   return conflict === undefined ? one : { ...one, conflict };
 }
 
-type FindFirst = (find: (places: TakenPlaces) => JudgedListener | undefined) => JudgedListener | undefined;
-
 /** Two listeners that no connection can tell apart. */
-function conflictOf(one: JudgedListener, findFirst: FindFirst): Problem | undefined {
+function conflictOf(one: JudgedListener, places: TakenPlaces): Problem | undefined {
   if (one.refusal !== undefined) return undefined;
   const { name, port, protocol } = one.listener;
-  const plain = findFirst((places) => places.otherWay(one));
+  const plain = places.otherWay(one);
   if (plain !== undefined) {
     const message = `Listeners ${name} and ${plain.listener.name} have the same port, and protocols ${protocol} and ${plain.listener.protocol} can't be told apart there. Change one of them.`;
     return { reason: reasons.ProtocolConflict, message };
   }
-  const twin = findFirst((places) => places.sameHostname(one));
+  const twin = places.sameHostname(one);
   if (twin !== undefined) {
     const message = `Listeners ${name} and ${twin.listener.name} have the same port and hostname. Change one of them.`;
     const isSame = twin.listener.protocol === protocol;
     return { reason: isSame ? reasons.HostnameConflict : reasons.ProtocolConflict, message };
   }
-  const mapped = findFirst((places) => places.otherPort(one));
+  const mapped = places.otherPort(one);
   if (mapped === undefined) return undefined;
   const message = `Ports ${port} and ${mapped.listener.port} would both be port ${one.containerPort} of the gateway's Pod. Choose another port for one of them.`;
   return { reason: reasons.PortUnavailable, message };

@@ -15,7 +15,7 @@ import type { GatewayTls } from "./gateway-tls.ts";
 import { anyHost, normalizeHost, wildcardsAbove } from "./hosts.ts";
 import { isAccepted } from "./judged-listener.ts";
 import type { JudgedListener, ListenerWay } from "./judged-listener.ts";
-import { TakenPlaces, withConflict } from "./listener-conflicts.ts";
+import { TakenPlaces, withConflicts } from "./listener-conflicts.ts";
 import { listenerKey, parentKey } from "./parents.ts";
 
 type SupportedKind = JudgedListener["supportedKinds"][number];
@@ -46,8 +46,7 @@ export function judgeListeners(
   const before = new TakenPlaces();
   for (const owner of owners) {
     const own = owner.listeners.map((listener) => judgeListener(listener, owner, { ...served, tls }));
-    const among = { before, own: new TakenPlaces(own) };
-    const settled = own.map((one) => withConflict(one, among));
+    const settled = withConflicts(own, before);
     for (const one of settled) if (isAccepted(one)) before.add(one);
     judged.push(...settled);
   }
