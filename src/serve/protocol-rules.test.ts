@@ -117,6 +117,7 @@ describe("an ADS stream, by the rules of the protocol", () => {
     expect(said(wild)).to.deep.equal(["Cluster: a b"]);
     rig.request(request({ nonce: wild[0]!.nonce, unsubscribe: ["*"] }));
     expect([...rig.state.types[cluster].sent.keys()]).to.deep.equal(["a"]);
+    expect(rig.state.types[cluster].isWildcard).to.equal(false);
     rig.request(request({ subscribe: ["*"] }));
     expect(rig.state.types[cluster].isWildcard).to.equal(true);
   });

@@ -130,6 +130,13 @@ describe("the ADS server, when a client behaves as no Envoy does", function () {
     await isAlive();
   });
 
+  it("takes a request of 5 MB (X13)", async () => {
+    const names = Array.from({ length: 2_500 }, (_, index) => `${index}-${"x".repeat(2_000)}`);
+    const client = connect().send({ typeUrl: cluster, resourceNamesUnsubscribe: names });
+    await until(() => client.responses === 1 || client.ended !== undefined);
+    expect(client.ended).to.equal(undefined);
+  });
+
   it("refuses a request of more than 32 MiB (X13)", async () => {
     const big = connect().send({ typeUrl: cluster, resourceNamesSubscribe: ["x".repeat(33 * 1024 * 1024)] });
     await until(() => big.ended !== undefined);

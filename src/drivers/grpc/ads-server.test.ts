@@ -193,6 +193,17 @@ describe("the ADS server", function () {
     await until(() => server.acknowledgements().get("ns/gateway")?.refused === "port 1 is not for you");
   });
 
+  it("takes a refusal without words for one (X5)", async () => {
+    const server = await startServer("one");
+    server.publish(envoyConfigOf({ listeners: { first: { port: 1, table: "table" } } }));
+    const client = connect(server.port);
+    client.send({ typeUrl: xdsType.cluster });
+    await client.next(xdsType.cluster);
+    client.send({ typeUrl: xdsType.listener });
+    await client.next(xdsType.listener, "");
+    await until(() => server.acknowledgements().get("ns/gateway")?.refused === "");
+  });
+
   it("refuses who doesn't say who it is, what is no request, and other variants of the protocol", async () => {
     const { port } = await startServer("one");
     const nameless = connect(port);
