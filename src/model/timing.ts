@@ -7,7 +7,7 @@ export interface Timing {
   today(): number;
   /** 0 ≤ x < 1. */
   random(): number;
-  /** Calls once, later. Gives what cancels it. */
+  /** Calls once, when so long has passed by {@link now}, or later. Gives what cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
