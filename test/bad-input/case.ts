@@ -59,7 +59,8 @@ export const policy = (name: string, port: number): KubeObject => ({
   apiVersion: ours,
   kind: "WANPolicy",
   metadata: { name },
-  spec: { tunnel: name, port },
+  // The peer of these tests has no identity.
+  spec: { tunnel: name, port, mode: "Plain" },
 });
 
 /** The rules of an imported service. */

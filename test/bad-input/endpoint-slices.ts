@@ -15,6 +15,11 @@ const good = slice("odd", "good", { endpoints: [{ addresses: ["198.18.1.20"] }] 
 const taken = /"ResolvedRefs","status":"True"/;
 const exported = written(["multicluster.x-k8s.io/v1beta1", "ServiceExport"], "odd");
 
+/** 50,000, in the order of their texts. */
+const addresses = Array.from({ length: 65_536 }, (_, index) => `198.19.${index >> 8}.${index & 255}`)
+  .slice(0, 50_000)
+  .sort();
+
 export const endpointSlices: readonly BadInput[] = [
   ...["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1"].map((address) => ({
     what: `the address ${address}`,
@@ -143,6 +148,20 @@ export const endpointSlices: readonly BadInput[] = [
     ...among(good, slice("odd", "x", { endpoints: [null] })),
     says: /endpoints\[0\]/,
     endpoints: ["198.18.1.20"],
+  },
+  {
+    what: "50 slices of 1,000 endpoints",
+    ...among(
+      ...Array.from({ length: 50 }, (_, part) =>
+        slice("odd", `part-${String(part).padStart(2, "0")}`, {
+          endpoints: addresses.slice(part * 1_000, (part + 1) * 1_000).map((address) => ({
+            addresses: [address],
+          })),
+        }),
+      ),
+    ),
+    says: taken,
+    endpoints: addresses,
   },
   {
     what: "1,001 endpoints",

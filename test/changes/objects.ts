@@ -61,7 +61,7 @@ export const route = (name: string, host: string, ...rules: readonly object[]): 
 
 const wanPolicies = (Object.keys(policies) as Policy[]).map((name) =>
   clusterScoped(["mc-wan.l7mp.io/v1alpha1", "WANPolicy"], name, {
-    spec: { tunnel: name, port: policies[name] },
+    spec: { tunnel: name, port: policies[name], mode: "Plain" },
   }),
 );
 

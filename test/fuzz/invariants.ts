@@ -135,7 +135,9 @@ export function dangling({ translation }: Outcome): readonly string[] {
       ...wants([...secretsOf(fleet), ...[...fleet.clusterSecrets.values()].flat()], fleet.secrets),
       ...[...fleet.clusters.values()].flatMap((cluster) => {
         const parts = partsOf(cluster);
-        return parts.length === 0 ? wants([cluster.name], fleet.endpoints) : wants(parts, fleet.clusters);
+        if (parts.length > 0) return wants(parts, fleet.clusters);
+        // One that nobody can be behind, for want of an identity, asks for no endpoints.
+        return cluster.edsClusterConfig === undefined ? [] : wants([cluster.name], fleet.endpoints);
       }),
       ...[...fleet.gateways.values()].flatMap(({ listeners, routes, secrets }) => [
         ...wants(listeners, fleet.listeners),
