@@ -4,13 +4,10 @@
  *
  *     World → reconcile → translate → ADS server → gRPC on 127.0.0.1 → Envoy ← a request every 2 ms
  */
-import { clone } from "@bufbuild/protobuf";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "undici";
 import { createAdsServer } from "../src/drivers/grpc/create-ads-server.ts";
-import { ListenerSchema } from "../src/envoy/envoy/config/listener/v3/listener_pb.ts";
-import type { Listener } from "../src/envoy/envoy/config/listener/v3/listener_pb.ts";
 import { childrenOf } from "../src/lab/run-dir.ts";
 import type { EnvoyConfig } from "../src/model/envoy-config.ts";
 import type { Log } from "../src/model/log.ts";
@@ -19,6 +16,8 @@ import type { World } from "../src/model/world.ts";
 import { createReconcile } from "../src/reconcile/reconcile.ts";
 import { freePort, startBackend, TestEnvoy, until } from "../test/serve/test-envoy.ts";
 import { TestDoor } from "../test/serve/test-door.ts";
+import { OnLoopback } from "../test/translate/on-loopback.ts";
+import { thisHost } from "../test/translate/run-case.ts";
 import { createTranslate } from "../src/translate/translate.ts";
 import { distribution } from "./measurement.ts";
 import type { BenchContext, Figure, Measurement } from "./measurement.ts";
@@ -33,25 +32,16 @@ const silent: Log = {
 };
 const rdsType = "RouteConfiguration";
 
-/** Listeners on the loopback address only: this Envoy is not in a namespace of its own. */
+/** What the Gateway's Envoys are served in a World. */
 function createConfigure(): (world: World) => EnvoyConfig {
   const reconcile = createReconcile();
   const translate = createTranslate();
-  const listeners = new WeakMap<Listener, Listener>();
+  const onLoopback = new OnLoopback();
   return (world) => {
     const { config } = translate(world, reconcile(world));
     const found = config.fleets.get(fleet);
     if (found === undefined) throw new Error(`there is no fleet ${fleet}`);
-    const local = [...found.listeners].map(([name, listener]): [string, Listener] => {
-      let copy = listeners.get(listener);
-      if (copy === undefined) {
-        copy = clone(ListenerSchema, listener);
-        if (copy.address?.address.case === "socketAddress") copy.address.address.value.address = "127.0.0.1";
-        listeners.set(listener, copy);
-      }
-      return [name, copy];
-    });
-    return { fleets: new Map([[fleet, { ...found, listeners: new Map(local) }]]) };
+    return { fleets: new Map([[fleet, onLoopback.of(found)]]) };
   };
 }
 
@@ -102,7 +92,7 @@ async function atSize(size: number, count: number): Promise<Figure[]> {
     const { port } = await server.start();
     stops.push(() => server.stop());
     const configure = createConfigure();
-    let world = routesWorld(size, { address: "127.0.0.1", port: backend.port, listenerPort });
+    let world = routesWorld(size, { address: thisHost, port: backend.port, listenerPort });
     server.publish(configure(world));
     const others = new Set(childrenOf(process.pid));
     const running = await TestEnvoy.start(port, fleet, door);
