@@ -33,8 +33,7 @@ describe("a controller at API servers with faults", function () {
   const serves = (running: Running, name: string): boolean =>
     [...resourcesOf(running.configs.at(-1))].some((resource) => resource.includes(name));
 
-  // Written, and not yet seen to pass: the machine was too busy for two API servers.
-  it.skip("makes the same objects when it is killed before any of its writes (T1)", async () => {
+  it("makes the same objects when it is killed before any of its writes (T1)", async () => {
     await rig.fill("whole");
     const first = await rig.start();
     await first.settled();
@@ -143,8 +142,7 @@ describe("a controller at API servers with faults", function () {
     await rig.isAsFresh(running);
   });
 
-  // Written, and not yet seen to pass: the machine was too busy for two API servers.
-  it.skip("settles though every fifth request fails with 409, 429, 500 or 503, without a storm (T7)", async () => {
+  it("settles though every fifth request fails with 409, 429, 500 or 503, without a storm (T7)", async () => {
     const running = await rig.start();
     await running.settled();
     const from = running.configs.length - 1;
@@ -300,8 +298,7 @@ describe("a controller at API servers with faults", function () {
     await rig.isAsFresh(running);
   });
 
-  // Written, and not yet seen to pass: the machine was too busy for two API servers.
-  it.skip("starts with what a peer last said though it is away, and forgets it as soon as the peer is heard", async () => {
+  it("starts with what a peer last said though it is away, and forgets it as soon as the peer is heard", async () => {
     await rig.fill("kept");
     await create(rig.peer.client, kinds.ServiceAdvertisement, advertisement("kept", "gone-meanwhile"));
     const first = await rig.start({ peerCopyPauseMs: 100 });
@@ -333,9 +330,9 @@ describe("a controller at API servers with faults", function () {
     await rig.isAsFresh(second);
   });
 
-  // Written, and not yet seen to pass: the machine was too busy for two API servers.
-  it.skip("gives a cluster that is not heard no requests where its import says so, after the time that it says (Drain)", async () => {
+  it("gives a cluster that is not heard no requests where its import says so, after the time that it says (Drain)", async () => {
     await rig.fill("drained");
+    await rig.fill("keeping");
     const import_ = { namespace: "drained", name: "theirs" };
     const standing = await rig.home.client.get(kinds.ServiceImport, import_);
     await rig.home.client.replace(kinds.ServiceImport, {
@@ -348,14 +345,14 @@ describe("a controller at API servers with faults", function () {
       JSON.stringify(plain(running.configs.at(-1))).includes(
         `"clusterName":"wan/theirs-${namespace}-low","endpoints":[{`,
       );
-    expect([hasGateways("drained"), hasGateways("whole")]).to.deep.equal([true, true]);
+    expect([hasGateways("drained"), hasGateways("keeping")]).to.deep.equal([true, true]);
     const cutMs = performance.now();
     rig.toPeer.cut();
     await eventually(() => running.controller.status.world?.peers[0]?.state === "Stale", Boolean, 30_000);
     expect(hasGateways("drained"), "before its time").to.equal(performance.now() - cutMs < 8_000);
     await eventually(() => !hasGateways("drained"), Boolean, 30_000);
     expect(performance.now() - cutMs).to.be.above(7_500);
-    expect(hasGateways("whole"), "one that keeps").to.equal(true);
+    expect(hasGateways("keeping"), "one that keeps").to.equal(true);
     rig.toPeer.open();
     await eventually(() => hasGateways("drained"), Boolean, 60_000);
     await rig.isAsFresh(running);
