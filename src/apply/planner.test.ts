@@ -292,6 +292,26 @@ describe("statuses", () => {
     expect(object?.metadata.resourceVersion).to.equal("7");
   });
 
+  it("say the generation that was judged, also where one from the future stands", () => {
+    const judged = { type: "Accepted", status: "True", reason: "Accepted", message: "m" } as const;
+    const parent = { parentRef: { name: "web" }, controllerName };
+    const at = (observedGeneration: number) => ({
+      ...parent,
+      conditions: [{ ...judged, observedGeneration, lastTransitionTime: "before" }],
+    });
+    const planned = planStatus(
+      {
+        kind: "HTTPRoute",
+        key: "n/s",
+        form: "RouteParents",
+        parents: [{ parentRef: { name: "web" }, conditions: [{ ...judged, observedGeneration: 1 }] }],
+      },
+      { ...service({ resourceVersion: "7", generation: 1 }), status: { parents: [at(99)] } },
+      "now",
+    );
+    expect((planned?.["status"] as { parents: unknown[] } | undefined)?.parents).to.deep.equal([at(1)]);
+  });
+
   it("are told as Events when they change, not when all is well from the start or takes a moment", () => {
     const good = { type: "Accepted", status: "True", reason: "Accepted", message: "m" } as const;
     const bad = { ...good, status: "False", reason: "Invalid" } as const;
