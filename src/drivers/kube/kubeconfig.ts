@@ -114,6 +114,10 @@ function peerProblems({ cluster, user }: KubeconfigContext): Problem[] {
     ],
     [!isHttps(cluster["server"]), "Its server is no https:// address. Credentials are only sent over TLS."],
     [
+      isLinkLocal(cluster["server"]),
+      "Its server is a link-local address, where a cloud's metadata service would get the credentials. Give the API server's own address.",
+    ],
+    [
       has(cluster, "insecure-skip-tls-verify") && cluster["insecure-skip-tls-verify"] !== false,
       "It skips verification (insecure-skip-tls-verify). Put the CA in (certificate-authority-data).",
     ],
@@ -130,6 +134,12 @@ function peerProblems({ cluster, user }: KubeconfigContext): Problem[] {
   return checks
     .filter(([isWrong]) => isWrong)
     .map(([, message]) => refused(`The kubeconfig is refused. ${message}`));
+}
+
+function isLinkLocal(server: unknown): boolean {
+  if (typeof server !== "string" || !URL.canParse(server)) return false;
+  // Whatever way an IPv4 address is written, the parsed one has four decimal numbers.
+  return /^(169\.254\.|\[fe[89ab][0-9a-f]:|\[::ffff:a9fe:)/.test(new URL(server).hostname);
 }
 
 const refused = (message: string): Problem => ({ reason: reasons.InvalidKubeconfig, message });
