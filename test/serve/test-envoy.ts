@@ -20,6 +20,8 @@ export interface Started {
 /** A backend that answers every request with its name. */
 export async function startBackend(name: string): Promise<Started & { readonly port: number }> {
   const server = createServer((_request, response) => response.end(name));
+  // A connection that the backend ends while a request is on its way costs the request: that is not what tests are about.
+  server.keepAliveTimeout = 600_000;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {
