@@ -4,10 +4,9 @@
  *
  *     peers' API servers → controller → home's API server ← watch
  */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseAllDocuments } from "yaml";
+import { kubeconfig } from "../src/lab/kubeconfig.ts";
 import { kinds } from "../src/model/kinds.ts";
 import type { KubeObject } from "../src/model/kube-object.ts";
 import { ingressPool, labels, systemNamespace } from "../src/model/names.ts";
@@ -15,6 +14,7 @@ import { createNamespace, startHomeCluster } from "../test/home-cluster.ts";
 import type { HomeCluster } from "../test/home-cluster.ts";
 import { createAll, parseSamples, sumOf, until } from "./cluster.ts";
 import type { Memory } from "./cluster.ts";
+import { controllerEnvironment } from "./deployed.ts";
 import { follow, readTask } from "./inside-watch.ts";
 import { Program } from "./program.ts";
 
@@ -112,35 +112,13 @@ async function startPeer(task: ClusterSetTask, peer: number): Promise<HomeCluste
   return cluster;
 }
 
-function peerSecret(peer: number, { api }: HomeCluster): KubeObject {
-  const cluster = {
-    server: api.url,
-    "certificate-authority-data": Buffer.from(api.authority).toString("base64"),
-  };
-  const kubeconfig = {
-    apiVersion: "v1",
-    kind: "Config",
-    clusters: [{ name: "c", cluster }],
-    users: [{ name: "u", user: { token: api.token } }],
-    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-    "current-context": "x",
-  };
+function peerSecret(peer: number, { api: { url: server, authority, token } }: HomeCluster): KubeObject {
   return {
     apiVersion: "v1",
     kind: "Secret",
     metadata: { name: idOf(peer), namespace: systemNamespace, labels: { [labels.peer]: idOf(peer) } },
-    stringData: { kubeconfig: JSON.stringify(kubeconfig) },
+    stringData: { kubeconfig: kubeconfig([{ context: idOf(peer), server, authority, token }]) },
   };
-}
-
-/** Fixed values in the environment of the controller's container in `deploy/`. */
-function environment(): Record<string, string> {
-  const text = readFileSync(join(import.meta.dirname, "../deploy/controller.yaml"), "utf8");
-  const deployment = parseAllDocuments(text)[0]?.toJS() as {
-    spec: { template: { spec: { containers: { env: { name: string; value?: string }[] }[] } } };
-  };
-  const env = deployment.spec.template.spec.containers.flatMap((container) => container.env);
-  return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
 }
 
 function startController({ api }: HomeCluster, task: ClusterSetTask): Program {
@@ -157,7 +135,7 @@ function startController({ api }: HomeCluster, task: ClusterSetTask): Program {
   return new Program([...words, ...Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value])], {
     name: "mc-wan",
     log: join(task.folder, "controller.log"),
-    env: { ...environment(), POD_NAME: "bench", POD_IP: "127.0.0.1" },
+    env: { ...controllerEnvironment(), POD_NAME: "bench", POD_IP: "127.0.0.1" },
   });
 }
 

@@ -1,9 +1,8 @@
 /** mc-wan in the comparison: the controller as its image has it, with a filled compile cache, and the environment of `deploy/`. */
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { parseAllDocuments } from "yaml";
 import { adminPort } from "../src/model/container-ports.ts";
 import { kinds } from "../src/model/kinds.ts";
 import type { KubeObject } from "../src/model/kube-object.ts";
@@ -11,14 +10,10 @@ import { derivedName, doorFolder, gatewayClassName, tokenAudience } from "../src
 import { apiRequest } from "../test/api-request.ts";
 import { envoyArgs, logOf } from "./contender.ts";
 import type { Arena, Contender } from "./contender.ts";
+import { controllerEnvironment, deployed } from "./deployed.ts";
 import { Program } from "./program.ts";
 
 const root = join(import.meta.dirname, "..");
-
-function documents(file: string): KubeObject[] {
-  const text = readFileSync(join(root, "deploy", file), "utf8");
-  return parseAllDocuments(text).map((document) => document.toJS() as KubeObject);
-}
 
 /** What `deploy/image/Dockerfile` does: sources without their types, compiled. */
 async function fillCompileCache(cache: string): Promise<void> {
@@ -27,16 +22,6 @@ async function fillCompileCache(cache: string): Promise<void> {
 }
 
 const compileCacheOf = (arena: Arena): string => join(arena.folder, "compile-cache");
-
-/** Fixed values in the environment of the container in `deploy/controller.yaml`. */
-function environment(): Record<string, string> {
-  const [deployment] = documents("controller.yaml");
-  const { template } = deployment?.["spec"] as {
-    template: { spec: { containers: { env: { name: string; value?: string }[] }[] } };
-  };
-  const env = template.spec.containers.flatMap((container) => container.env);
-  return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
-}
 
 /** Of the Pod that its Envoy would be in. */
 const podName = "bench-envoy";
@@ -87,7 +72,7 @@ export const mcWan: Contender = {
   install: async (arena) => {
     const { home } = arena;
     await fillCompileCache(compileCacheOf(arena));
-    for (const gatewayClass of documents("gateway-class.yaml"))
+    for (const gatewayClass of deployed("gateway-class.yaml"))
       await home.client.create(kinds.GatewayClass, gatewayClass);
   },
   start: (arena) => {
@@ -106,7 +91,7 @@ export const mcWan: Contender = {
         name: "mc-wan",
         log: logOf(arena, "mc-wan"),
         env: {
-          ...environment(),
+          ...controllerEnvironment(),
           NODE_COMPILE_CACHE: compileCacheOf(arena),
           POD_NAME: "bench",
           POD_IP: "127.0.0.1",

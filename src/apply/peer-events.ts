@@ -6,7 +6,7 @@ import { keyOf } from "../model/kube-object.ts";
 import { kinds } from "../model/kinds.ts";
 import type { Log } from "../model/log.ts";
 import { systemNamespace } from "../model/names.ts";
-import type { Problem } from "../model/problem.ts";
+import { firstOf, type Problem } from "../model/problem.ts";
 import type { Timing } from "../model/timing.ts";
 import type { Peer } from "../model/world.ts";
 import { eventKind, eventObject, EventLimit } from "./events.ts";
@@ -38,18 +38,16 @@ export function peerProblems(refused: readonly PeerProblem[], peers: readonly Pe
   return [...refused, ...unread];
 }
 
-/** More than this are counted, not named. */
-const maxNamed = 3;
-
 /** Of what a peer says and is not taken: the first objects, each with the reason. */
 function notTaken({ refused }: Peer): Problem | undefined {
   const [first] = refused;
   if (first === undefined) return undefined;
-  const named = refused.slice(0, maxNamed).map(({ kind, key, problem }) => `${kind} ${key} (${problem.reason}: ${problem.message.slice(0, 120)})`); // prettier-ignore
-  const more = refused.length > maxNamed ? ` and ${refused.length - maxNamed} more` : "";
+  const named = refused.map(
+    ({ kind, key, problem }) => `${kind} ${key} (${problem.reason}: ${problem.message.slice(0, 120)})`,
+  );
   return {
     reason: first.problem.reason,
-    message: `Not everything that this peer says is taken: ${named.join("; ")}${more}.`,
+    message: `Not everything that this peer says is taken: ${firstOf(named, { between: "; " })}.`,
   };
 }
 

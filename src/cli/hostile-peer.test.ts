@@ -3,6 +3,7 @@ import { peerAccess } from "../drivers/kube/kubeconfig.ts";
 import { KubeClient } from "../drivers/kube/kube-client.ts";
 import { realTiming } from "../drivers/timing/real-timing.ts";
 import { certificateMaker } from "../drivers/x509/certificate-maker.ts";
+import { kubeconfig } from "../lab/kubeconfig.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KindName, ObjectTypes } from "../model/kinds.ts";
 import type { Condition, KubeObject } from "../model/kube-object.ts";
@@ -61,23 +62,10 @@ describe("a peer that lies, at three real API servers", function () {
     const { spec, ...metadata } = object;
     await create(cluster.client, kinds[kind], { metadata, spec });
   };
-  const kubeconfigOf = ({ api }: HomeCluster, token = api.token): string =>
-    JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [
-        {
-          name: "c",
-          cluster: {
-            server: api.url,
-            "certificate-authority-data": Buffer.from(api.authority).toString("base64"),
-          },
-        },
-      ],
-      users: [{ name: "u", user: { token } }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    });
+  const kubeconfigOf = (
+    { api: { url: server, authority, token: usual } }: HomeCluster,
+    token = usual,
+  ): string => kubeconfig([{ context: "x", server, authority, token }]);
   const peersUsable = async (
     kind: KindName,
     ref: { namespace: string; name: string },

@@ -7,6 +7,7 @@ import { KubeClient } from "../drivers/kube/kube-client.ts";
 import { probeTcp } from "../drivers/net/tcp-probe.ts";
 import { realTiming } from "../drivers/timing/real-timing.ts";
 import { certificateMaker } from "../drivers/x509/certificate-maker.ts";
+import { kubeconfig } from "../lab/kubeconfig.ts";
 import { kinds } from "../model/kinds.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import { labels, systemNamespace } from "../model/names.ts";
@@ -79,22 +80,11 @@ describe("a peer that is lost, at two real API servers", function () {
     });
     const relay = await startRelay(Number(new URL(peer.api.url).port));
     ended.push(() => relay.close());
-    const cluster = {
-      server: `https://127.0.0.1:${relay.port}`,
-      "certificate-authority-data": Buffer.from(peer.api.authority).toString("base64"),
-    };
+    const { authority, token } = peer.api;
+    const server = `https://127.0.0.1:${relay.port}`;
     await create(home.client, kinds.Secret, {
       metadata: { name: "east", namespace: systemNamespace, labels: { [labels.peer]: "east" } },
-      stringData: {
-        kubeconfig: JSON.stringify({
-          apiVersion: "v1",
-          kind: "Config",
-          clusters: [{ name: "c", cluster }],
-          users: [{ name: "u", user: { token: peer.api.token } }],
-          contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-          "current-context": "x",
-        }),
-      },
+      stringData: { kubeconfig: kubeconfig([{ context: "x", server, authority, token }]) },
     });
     const probed = new Set<string>();
     const controller = new Controller({

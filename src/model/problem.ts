@@ -7,6 +7,15 @@ export interface Problem {
   readonly message: string;
 }
 
+/** The first of these texts, and how many more there are: `a, b, c and 2 more`. */
+export function firstOf(
+  texts: readonly string[],
+  { most = 3, between = ", " }: { readonly most?: number; readonly between?: string } = {},
+): string {
+  const more = texts.length > most ? ` and ${texts.length - most} more` : "";
+  return `${texts.slice(0, most).join(between)}${more}`;
+}
+
 /** A condition's message has at most 32,768 characters, and one status may hold several. */
 const maxMessage = 4_000;
 

@@ -3,6 +3,7 @@ import type { KubeClient } from "../drivers/kube/kube-client.ts";
 import { KubeClient as Client } from "../drivers/kube/kube-client.ts";
 import { homeAccess, peerAccess } from "../drivers/kube/kubeconfig.ts";
 import { realTiming } from "../drivers/timing/real-timing.ts";
+import { kubeconfig } from "../lab/kubeconfig.ts";
 import { kinds } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import { labels, systemNamespace } from "../model/names.ts";
@@ -91,22 +92,7 @@ describe("an Observer at a real API server", function () {
   }
 
   function peerKubeconfig(server: string, token = home.api.token): string {
-    return JSON.stringify({
-      apiVersion: "v1",
-      kind: "Config",
-      clusters: [
-        {
-          name: "c",
-          cluster: {
-            server,
-            "certificate-authority-data": Buffer.from(home.api.authority).toString("base64"),
-          },
-        },
-      ],
-      users: [{ name: "u", user: { token } }],
-      contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-      "current-context": "x",
-    });
+    return kubeconfig([{ context: "x", server, authority: home.api.authority, token }]);
   }
 
   async function peerSecret(name: string, id: string, kubeconfig: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { advertisement } from "../../test/advertisement.ts";
 import { clientPodOf } from "../model/client-pod.ts";
 import type { Desired } from "../model/desired.ts";
 import type { KubeObject } from "../model/kube-object.ts";
@@ -13,23 +14,6 @@ const policy: KubeObject = {
   metadata: { name: "high", uid: "uid-high", generation: 1, creationTimestamp: "2026-01-01T00:00:00Z" },
   spec: { tunnel: "high", port: 31_111 },
 };
-
-const advertisement = (name: string, clients?: readonly object[]): KubeObject => ({
-  apiVersion: "mc-wan.l7mp.io/v1alpha1",
-  kind: "ServiceAdvertisement",
-  metadata: { name, namespace: "shop" },
-  spec: {
-    formatVersion: 1,
-    type: "ClusterSetIP",
-    exportTime: "2026-01-01T00:00:03Z",
-    ports: [{ name: "http", protocol: "TCP", port: 8080 }],
-    ipFamilies: ["IPv4"],
-    pool: "mc-wan-ingress",
-    readyBackends: [{ zone: "", count: 2 }],
-    wanPolicy: "high",
-    ...(clients && { clients }),
-  },
-});
 
 const address = (index: number): string => `198.18.${(index >> 8) + 1}.${index & 255}`;
 const pod = (name: string, account: string, podIP: string): KubeObject => ({
@@ -79,8 +63,8 @@ function renewed(before: Desired, after: Desired): readonly string[] {
 
 describe("clients that egress gateways tell apart", () => {
   const asked = [
-    advertisement("cart", [{ namespace: "web", serviceAccount: "front" }]),
-    advertisement("payment", [{ namespace: "web", serviceAccount: "pay" }]),
+    advertisement("cart", { clients: [{ namespace: "web", serviceAccount: "front" }] }),
+    advertisement("payment", { clients: [{ namespace: "web", serviceAccount: "pay" }] }),
     advertisement("stock"),
   ];
   const front = pod("front-1", "front", "198.18.0.1");
@@ -122,7 +106,7 @@ describe("clients that egress gateways tell apart", () => {
 
   it("are told up to a limit, and who is beyond is named where the import stands", () => {
     const many = Array.from({ length: 2_001 }, (_, index) => pod(`many-${index}`, "many", address(index)));
-    const world = worldOf([front, ...many], [advertisement("cart", [{ namespace: "web" }])]);
+    const world = worldOf([front, ...many], [advertisement("cart", { clients: [{ namespace: "web" }] })]);
     const { clients, statuses } = createReconcile()(world);
     expect(clients.get("shop/cart")).to.deep.equal({ "web/front": ["198.18.0.1"] });
     const status = statuses.get("McsServiceImport/shop/cart");
@@ -139,7 +123,7 @@ describe("clients that egress gateways tell apart", () => {
       ),
     );
     const { statuses } = createReconcile()(
-      worldOf(accounts, [advertisement("cart", [{ namespace: "web" }])]),
+      worldOf(accounts, [advertisement("cart", { clients: [{ namespace: "web" }] })]),
     );
     expect(JSON.stringify(statuses.get("McsServiceImport/shop/cart"))).to.contain(
       "Pods of web/a, web/b, web/c and 2 more",
@@ -151,7 +135,9 @@ describe("clients that egress gateways tell apart", () => {
     const pods = Array.from({ length: 10_000 }, (_, index) =>
       pod(`p-${index}`, `a-${index % 100}`, address(index)),
     );
-    const world = worldOf(pods, [advertisement("cart", [{ namespace: "web", serviceAccount: "a-7" }])]);
+    const world = worldOf(pods, [
+      advertisement("cart", { clients: [{ namespace: "web", serviceAccount: "a-7" }] }),
+    ]);
     const reconcile = createReconcile();
     reconcile(world);
     const times = [1, 2, 3, 4, 5].map((round) => {

@@ -12,7 +12,7 @@ import type { ClientPod } from "../model/client-pod.ts";
 import type { VouchedClients } from "../model/desired.ts";
 import { KeyedMemo, MapMemo } from "../model/memo.ts";
 import { compare } from "../model/order.ts";
-import type { Problem } from "../model/problem.ts";
+import { firstOf, type Problem } from "../model/problem.ts";
 import type { ClusterId, Store, World } from "../model/world.ts";
 import type { Import } from "./import-side.ts";
 import type { Merged } from "./imports.ts";
@@ -42,7 +42,8 @@ export class ClientDirectory {
     const vouched = new Map<string, VouchedClients>();
     const problems = new Map<string, readonly Problem[]>();
     let left = maxAddresses.ofAll;
-    for (const { key, merged } of imports) {
+    // While nobody asks there are none, and no import needs to be looked at.
+    for (const { key, merged } of home.ClientPod.size === 0 ? [] : imports) {
       const asked = askedOf(merged, homeId);
       if (asked.length === 0) continue;
       const accounts = this.#accounts.get("", [home.ClientPod], () => accountsOf(home.ClientPod));
@@ -124,8 +125,6 @@ const sameOr = (before: Vouched | undefined, found: Vouched): Vouched =>
   before !== undefined && JSON.stringify(before) === JSON.stringify(found) ? before : found;
 
 function tooMany(accounts: readonly string[]): Problem {
-  const shown = accounts.slice(0, 3).join(", ");
-  const more = accounts.length > 3 ? ` and ${accounts.length - 3} more` : "";
-  const message = `Pods of ${shown}${more} are not told apart: exporters ask for more than ${maxAddresses.ofService} addresses of this service, or ${maxAddresses.ofAll} of all. They get 403 where a rule asks for their namespace. Name service accounts with fewer Pods in the AccessPolicies there.`;
+  const message = `Pods of ${firstOf(accounts)} are not told apart: exporters ask for more than ${maxAddresses.ofService} addresses of this service, or ${maxAddresses.ofAll} of all. They get 403 where a rule asks for their namespace. Name service accounts with fewer Pods in the AccessPolicies there.`;
   return { reason: reasons.TooManyClients, message };
 }

@@ -19,7 +19,7 @@ import {
   portHeader,
 } from "../model/names.ts";
 import { compare } from "../model/order.ts";
-import type { Problem } from "../model/problem.ts";
+import { firstOf, type Problem } from "../model/problem.ts";
 import { isReserved } from "../model/reserved-services.ts";
 import type { Settings } from "../model/world.ts";
 import { accessOf, clientsToTell } from "./access.ts";
@@ -144,9 +144,8 @@ export function judgeExport({
 /** Of an export's endpoints those that can't be a host's. */
 function unusable(unreachable: readonly string[]): Problem[] {
   if (unreachable.length === 0) return [];
-  const shown = unreachable.slice(0, 3).map((address) => JSON.stringify(address.slice(0, 45)));
-  const more = unreachable.length > shown.length ? ` and ${unreachable.length - shown.length} more` : "";
-  const message = `No requests are sent to ${shown.join(", ")}${more}: no IPv4 address of a host. Correct the EndpointSlices of the Service.`;
+  const shown = firstOf(unreachable.map((address) => JSON.stringify(address.slice(0, 45))));
+  const message = `No requests are sent to ${shown}: no IPv4 address of a host. Correct the EndpointSlices of the Service.`;
   return [{ reason: reasons.UnusableAddress, message }];
 }
 

@@ -1,4 +1,5 @@
 import { expect } from "chai";
+import { advertisement } from "../../test/advertisement.ts";
 import type { ObjectTypes } from "../model/kinds.ts";
 import type { KubeObject } from "../model/kube-object.ts";
 import type { World } from "../model/world.ts";
@@ -12,27 +13,11 @@ const policy = (name: string, port: number): KubeObject => ({
   spec: { tunnel: name, port, mode: "Plain" },
 });
 
-const advertisement = (name: string): KubeObject => ({
-  apiVersion: "mc-wan.l7mp.io/v1alpha1",
-  kind: "ServiceAdvertisement",
-  metadata: { name, namespace: "shop" },
-  spec: {
-    formatVersion: 1,
-    type: "ClusterSetIP",
-    exportTime: "2026-01-01T00:00:03Z",
-    ports: [{ name: "http", protocol: "TCP", port: 8080 }],
-    ipFamilies: ["IPv4"],
-    pool: "mc-wan-ingress",
-    readyBackends: [{ zone: "", count: 2 }],
-    wanPolicy: "high",
-  },
-});
-
 const services = ["cart", "payment", "stock"];
 const world = worldFrom({
   homeId: "west",
   home: [policy("high", 31_111), { apiVersion: "v1", kind: "Namespace", metadata: { name: "shop" } }],
-  peers: [{ id: "east", objects: [policy("high", 31_111), ...services.map(advertisement)] }],
+  peers: [{ id: "east", objects: [policy("high", 31_111), ...services.map((name) => advertisement(name))] }],
 });
 
 /** The World after one advertisement has changed. */

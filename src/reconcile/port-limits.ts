@@ -1,7 +1,7 @@
 /** How many ports of a service can be told to peers and carried, and what is said of those beyond. The lowest numbers come first. */
 import { reasons } from "../api/conditions.ts";
 import type { AdvertisedPort } from "../api/service-advertisement.ts";
-import type { Problem } from "../model/problem.ts";
+import { firstOf, type Problem } from "../model/problem.ts";
 import { carriageOf, type Carriage } from "./protocols.ts";
 
 /** Schema of the ServiceAdvertisement. */
@@ -54,12 +54,10 @@ function beyond(
 ): Problem[] {
   if (ports.length <= limit) return [];
   const left = ports.slice(limit).map(({ port, protocol }) => `${port}/${protocol}`);
-  const named = left.slice(0, maxNamed).join(", ");
-  const more = left.length > maxNamed ? ` and ${left.length - maxNamed} more` : "";
   return [
     {
       reason: reasons.TooManyPorts,
-      message: `At most ${limit} ${what}, those with the lowest numbers. Left out: ${named}${more}. Split the Service into several.`,
+      message: `At most ${limit} ${what}, those with the lowest numbers. Left out: ${firstOf(left, { most: maxNamed })}. Split the Service into several.`,
     },
   ];
 }

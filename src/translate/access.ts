@@ -21,6 +21,7 @@ import { spiffeIdOf } from "../model/identity.ts";
 import { clientHeader } from "../model/names.ts";
 import type { TrustedAuthority } from "../model/identity.ts";
 import { pack } from "./any.ts";
+import { headerBegins, headerIs } from "./matches.ts";
 
 /** The filter that looks at what a caller may call; apart from the one that looks at who calls at all. */
 export const accessFilterName = "mc-wan.access";
@@ -80,20 +81,11 @@ const callerIs = (matchPattern: TextMatch): Principal => ({
 
 /** Neither a namespace nor an account holds a slash. */
 function clientIs(namespace: string, serviceAccount: string | undefined): Principal {
-  const matchPattern: TextMatch =
+  const value =
     serviceAccount === undefined
-      ? { case: "prefix", value: `${namespace}/` }
-      : { case: "exact", value: `${namespace}/${serviceAccount}` };
-  return {
-    identifier: {
-      case: "header",
-      value: {
-        name: clientHeader,
-        // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
-        headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } },
-      },
-    },
-  };
+      ? headerBegins(clientHeader, `${namespace}/`)
+      : headerIs(clientHeader, `${namespace}/${serviceAccount}`);
+  return { identifier: { case: "header", value } };
 }
 
 /** A rule that says what may be called means requests, and no stream of bytes (CONNECT). */
@@ -110,17 +102,7 @@ function permissionsOf({ to }: AccessRule): Permission[] {
 const anyOf = (rules: Permission[]): Permission => ({ rule: { case: "orRules", value: { rules } } });
 
 const methodIs = (method: string): Permission => ({
-  rule: {
-    case: "header",
-    value: {
-      name: ":method",
-      headerMatchSpecifier: {
-        case: "stringMatch",
-        // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
-        value: { matchPattern: { case: "exact", value: method } },
-      },
-    },
-  },
+  rule: { case: "header", value: headerIs(":method", method) },
 });
 
 /** A prefix is one of whole elements: /a is of /a and /a/b, not of /ab. */

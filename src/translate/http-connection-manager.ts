@@ -125,22 +125,18 @@ function earlyMutations({ role, port, isMutual }: Edge): Mutation[] {
 const unservedFlags: MessageInitShape<typeof ResponseFlagFilterSchema> = { flags: ["UF", "UH", "UO"] };
 
 /** Without rules of its own: where no route is found nobody is let through anyway, and the answer stays 404. */
-const callersFilter = {
-  name: callersFilterName,
-  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
-};
+const callersFilter = withoutRules(callersFilterName);
 
 /** Virtual hosts of services that not everybody may call say who may. */
-const accessFilter = {
-  name: accessFilterName,
-  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
-};
+const accessFilter = withoutRules(accessFilterName);
 
 /** Virtual hosts of services that ask for it have a table of clients. */
-const clientsFilter = {
-  name: clientsFilterName,
-  configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) },
-};
+const clientsFilter = withoutRules(clientsFilterName);
+
+/** A filter of access control that does nothing where no virtual host or table says more. */
+function withoutRules(name: string) {
+  return { name, configType: { case: "typedConfig" as const, value: pack(RBACSchema, {}) } };
+}
 
 export function httpConnectionManager(edge: Edge): HttpConnectionManager {
   const { role, routeTable, isMutual, knowsClients } = edge;

@@ -4,52 +4,16 @@ import type { Http2Server, ServerHttp2Stream } from "node:http2";
 import { Agent, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { expect } from "chai";
+import { egressOf } from "../../test/translate/egress-case.ts";
+import type { ImportedService } from "../../test/translate/egress-case.ts";
 import { envoyProgram, portOf, startCase } from "../../test/translate/run-case.ts";
 import type { RunningCase } from "../../test/translate/run-case.ts";
-import type { PooledGateway, WanBackend } from "../model/desired.ts";
-import type { KubeObject } from "../model/kube-object.ts";
 
 const perSecond = 40;
 const atOnce = 3;
-const gatewayApi = "gateway.networking.k8s.io";
 /** Container ports at the egress. */
 const places = { counted: 20_001, crowded: 20_002, free: 20_003 } as const;
 type Service = keyof typeof places;
-
-const meta = (name: string): KubeObject["metadata"] => ({
-  namespace: "shop",
-  name,
-  generation: 1,
-  creationTimestamp: "2026-01-01T00:00:00Z",
-});
-
-/** The egress side of an import whose requests go to the gateway of another cluster. */
-const objectsOf = (service: Service): object[] => [
-  {
-    apiVersion: `${gatewayApi}/v1`,
-    kind: "Gateway",
-    metadata: meta(service),
-    spec: { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
-  },
-  {
-    apiVersion: `${gatewayApi}/v1`,
-    kind: "HTTPRoute",
-    metadata: meta(service),
-    spec: {
-      parentRefs: [{ name: service }],
-      rules: [{ backendRefs: [{ name: service, namespace: "mc-wan", port: 31_111 }] }],
-    },
-  },
-];
-const grant = {
-  apiVersion: `${gatewayApi}/v1beta1`,
-  kind: "ReferenceGrant",
-  metadata: { ...meta("shop"), namespace: "mc-wan" },
-  spec: {
-    from: [{ group: gatewayApi, kind: "HTTPRoute", namespace: "shop" }],
-    to: [{ group: "", kind: "Service" }],
-  },
-};
 
 describe("limits of an import, by a real Envoy", function () {
   this.timeout(60_000);
@@ -71,35 +35,16 @@ describe("limits of an import, by a real Envoy", function () {
     });
     gateway.listen(0, "127.0.0.1");
     await once(gateway, "listening");
-    const backend = (name: Service, more: Partial<WanBackend> = {}): WanBackend => ({
-      service: { namespace: "shop", name },
-      policy: "high",
-      remote: [{ cluster: "east", weight: 1, endpoints: [{ address: "127.0.0.1", port: portOf(gateway) }] }],
+    const service = (name: Service, more: Partial<ImportedService> = {}): ImportedService => ({
+      ...{ name, containerPort: places[name], clusters: ["east"], port: portOf(gateway) },
       ...more,
     });
-    const egress = (name: Service, more: Partial<PooledGateway> = {}) => ({
-      gateway: `shop/${name}`,
-      fleet: "mc-wan-egress",
-      pooled: {
-        role: "Egress" as const,
-        service: { namespace: "shop", name },
-        hostnames: [`${name}.shop`],
-        containerPorts: { http: places[name] },
-        ...more,
-      },
-    });
-    running = await startCase(
-      {
-        objects: [...(Object.keys(places) as Service[]).flatMap(objectsOf), grant] as unknown as KubeObject[],
-        gateways: [egress("counted", { requestsPerSecond: perSecond }), egress("crowded"), egress("free")],
-        wanBackends: {
-          counted: backend("counted"),
-          crowded: backend("crowded", { concurrentRequests: atOnce }),
-          free: backend("free"),
-        },
-      },
-      Object.values(places),
-    );
+    const services = [
+      service("counted", { pooled: { requestsPerSecond: perSecond } }),
+      service("crowded", { backend: { concurrentRequests: atOnce } }),
+      service("free"),
+    ];
+    running = await startCase(egressOf(services), Object.values(places));
   });
   after(async () => {
     agent.destroy();
@@ -115,7 +60,7 @@ describe("limits of an import, by a real Envoy", function () {
     const sent = request({
       host: "127.0.0.1",
       port: running.portOf(places[service]),
-      headers: { host: `${service}.shop`, ...headers },
+      headers: { host: service, ...headers },
       agent,
     });
     sent.end();

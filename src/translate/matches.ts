@@ -86,17 +86,23 @@ export function translateMatch(match: Match): TranslatedMatch | readonly Problem
 
 /** A header that has exactly this value. */
 export function headerIs(name: string, value: string): HeaderMatcher {
-  const matchPattern = { case: "exact" as const, value };
-  return create(HeaderMatcherSchema, {
-    name,
-    // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not
-    headerMatchSpecifier: { case: "stringMatch", value: { matchPattern } },
-  });
+  return headerMatches(name, { case: "exact", value });
+}
+
+/** A header whose value begins with this. */
+export function headerBegins(name: string, value: string): HeaderMatcher {
+  return headerMatches(name, { case: "prefix", value });
 }
 
 /** A header with one of these values. */
 export function headerIsOneOf(name: string, values: readonly (string | number)[]): HeaderMatcher {
-  const matchPattern = { case: "safeRegex" as const, value: { regex: values.join("|") } };
+  return headerMatches(name, { case: "safeRegex", value: { regex: values.join("|") } });
+}
+
+function headerMatches(
+  name: string,
+  matchPattern: NonNullable<MessageInitShape<typeof StringMatcherSchema>["matchPattern"]>,
+): HeaderMatcher {
   return create(HeaderMatcherSchema, {
     name,
     // eslint-disable-next-line @typescript-eslint/no-deprecated -- other members of the oneof are, this one is not

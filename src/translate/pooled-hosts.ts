@@ -25,7 +25,7 @@ const noNames: ReadonlySet<string> = new Set();
 
 export class PooledHosts {
   readonly #trust: GatewayTrust;
-  readonly #filters = new KeyedMemo<Readonly<Record<string, Any>> | undefined>();
+  readonly #filters = new KeyedMemo<Readonly<Record<string, Any>>>();
   readonly #hosts = new KeyedMemo<readonly VirtualHost[]>();
   #vouched: Desired["clients"] = new Map();
 
@@ -93,10 +93,14 @@ export class PooledHosts {
     { served: { gateway, pooled } }: LoadedGateway,
     clients: VouchedClients | undefined,
   ): Readonly<Record<string, Any>> | undefined {
+    const { access, requestsPerSecond } = pooled ?? {};
+    // Most say nothing, and there are many.
+    if (access === undefined && requestsPerSecond === undefined && clients === undefined) return undefined;
     const { trusted } = this.#trust;
-    const dependencies = [pooled?.access, pooled?.requestsPerSecond, clients, ...trusted];
-    return this.#filters.get(keyOf(gateway.metadata), dependencies, () =>
-      serviceFilters(pooled ?? {}, { trusted, clients }),
+    return this.#filters.get(
+      keyOf(gateway.metadata),
+      [access, requestsPerSecond, clients, ...(access === undefined ? [] : trusted)],
+      () => serviceFilters(pooled ?? {}, { trusted, clients }),
     );
   }
 }

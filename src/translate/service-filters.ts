@@ -9,18 +9,14 @@ import { accessFilter, accessFilterName } from "./access.ts";
 import { clientsFilterName, clientsTable } from "./clients.ts";
 import { limitFilterName, requestRate } from "./limits.ts";
 
-/**
- * By the names of the filters; undefined where every request is let through, whosever it is. `trusted`: see
- * {@link accessFilter}.
- */
+/** By the names of the filters. `trusted`: see {@link accessFilter}. */
 export function serviceFilters(
   { access, requestsPerSecond }: Pick<PooledGateway, "access" | "requestsPerSecond">,
   {
     trusted,
     clients,
   }: { readonly trusted: readonly TrustedAuthority[]; readonly clients: VouchedClients | undefined },
-): Readonly<Record<string, Any>> | undefined {
-  if (access === undefined && requestsPerSecond === undefined && clients === undefined) return undefined;
+): Readonly<Record<string, Any>> {
   return {
     ...(access && { [accessFilterName]: accessFilter(access, trusted) }),
     ...(requestsPerSecond && { [limitFilterName]: requestRate(requestsPerSecond) }),

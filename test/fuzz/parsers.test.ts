@@ -18,6 +18,7 @@ import { peerAccess } from "../../src/drivers/kube/kubeconfig.ts";
 import { LineSplitter } from "../../src/drivers/kube/watch-lines.ts";
 import { DeltaDiscoveryRequestSchema } from "../../src/envoy/envoy/service/discovery/v3/discovery_pb.ts";
 import { createAuthority } from "../../src/lab/certificates.ts";
+import { kubeconfig } from "../../src/lab/kubeconfig.ts";
 import { kinds } from "../../src/model/kinds.ts";
 import type { KubeObject } from "../../src/model/kube-object.ts";
 import { labels, systemNamespace } from "../../src/model/names.ts";
@@ -87,16 +88,9 @@ const rules = {
     limits: { requestsPerSecond: 10 },
   },
 };
-const kubeconfig = {
-  apiVersion: "v1",
-  kind: "Config",
-  clusters: [
-    { name: "c", cluster: { server: "https://198.18.0.9:6443", "certificate-authority-data": "Y2E=" } },
-  ],
-  users: [{ name: "u", user: { token: canary } }],
-  contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-  "current-context": "x",
-};
+const sampleKubeconfig = JSON.parse(
+  kubeconfig([{ context: "x", server: "https://198.18.0.9:6443", authority: "ca", token: canary }]),
+) as unknown;
 
 /** Runs a reader over what an arbitrary makes; each time it may take 50 ms and 5 ms for each KiB, of three tries at best. */
 async function reads<T>(
@@ -240,9 +234,9 @@ describe("what reads from outside, whatever is there,", function () {
       expect(access.tls.rejectUnauthorized).not.to.equal(false);
       return [];
     };
-    expect(await problemsOf(Buffer.from(JSON.stringify(kubeconfig)))).to.deep.equal([]);
-    await reads(mutated(kubeconfig), (input) => problemsOf(Buffer.from(JSON.stringify(input))));
-    await reads(mangled(Buffer.from(JSON.stringify(kubeconfig))), problemsOf, (input) => input.length);
+    expect(await problemsOf(Buffer.from(JSON.stringify(sampleKubeconfig)))).to.deep.equal([]);
+    await reads(mutated(sampleKubeconfig), (input) => problemsOf(Buffer.from(JSON.stringify(input))));
+    await reads(mangled(Buffer.from(JSON.stringify(sampleKubeconfig))), problemsOf, (input) => input.length);
     const secret = {
       apiVersion: "v1",
       kind: "Secret",

@@ -1,64 +1,95 @@
-/** An egress gateway that imports a service over mutual TLS. For tests with real Envoys. */
+/** An egress gateway that imports services from other clusters. For tests with real Envoys. */
 import type { KubeObject } from "../../src/model/kube-object.ts";
+import type { PooledGateway, WanBackend } from "../../src/model/desired.ts";
 import { egressPool } from "../../src/model/names.ts";
 import type { CaseFile } from "../../src/translate/case-file.ts";
 import { policyPort } from "./gateway-callers.ts";
 
-/** The container port of the import's one listener. */
+/** The container port of the one listener of {@link egressCase}. */
 export const egressPort = 20_001;
 
-/** An egress gateway that imports `secure/payment` from clusters at a port, over a policy of mode MutualTLS. */
-export function egressCase(
-  port: number,
-  exporters: readonly string[],
-): Pick<CaseFile, "objects" | "gateways" | "wanBackends"> {
-  const objects = [
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "Gateway",
-      metadata: { namespace: "secure", name: "payment-clusterset" },
-      spec: { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1",
-      kind: "HTTPRoute",
-      metadata: { namespace: "secure", name: "payment-clusterset" },
-      spec: {
-        parentRefs: [{ name: "payment-clusterset" }],
-        rules: [{ backendRefs: [{ name: "payment-secure-high", namespace: "mc-wan", port: policyPort }] }],
-      },
-    },
-    {
-      apiVersion: "gateway.networking.k8s.io/v1beta1",
-      kind: "ReferenceGrant",
-      metadata: { namespace: "mc-wan", name: "all" },
-      spec: {
-        from: [{ group: "gateway.networking.k8s.io", kind: "HTTPRoute", namespace: "secure" }],
-        to: [{ group: "", kind: "Service" }],
-      },
-    },
-  ] as KubeObject[];
-  const service = { namespace: "secure", name: "payment" };
-  const pooled = {
-    role: "Egress" as const,
-    service,
-    hostnames: ["payment"],
-    containerPorts: { http: egressPort },
-  };
+const namespace = "secure";
+const gatewayApi = "gateway.networking.k8s.io";
+
+/** An imported service, `secure/<name>`. */
+export interface ImportedService {
+  readonly name: string;
+  /** Of its one listener. */
+  readonly containerPort: number;
+  /** Clusters that export it; their gateways are all at `port` of 127.0.0.1. */
+  readonly clusters: readonly string[];
+  readonly port: number;
+  readonly pooled?: Partial<PooledGateway>;
+  readonly backend?: Partial<WanBackend>;
+}
+
+type EgressCase = Pick<CaseFile, "objects" | "gateways" | "wanBackends">;
+
+/** An egress gateway that imports these services, each over a policy `high`; a client asks for their names. */
+export function egressOf(services: readonly ImportedService[]): EgressCase {
   return {
-    objects,
-    gateways: [{ gateway: "secure/payment-clusterset", fleet: egressPool, pooled }],
-    wanBackends: {
-      "payment-secure-high": {
-        service,
-        policy: "high",
-        exporters,
-        remote: exporters.map((cluster) => ({
-          cluster,
-          weight: 1,
-          endpoints: [{ address: "127.0.0.1", port }],
-        })),
+    objects: [...services.flatMap(objectsOf), grant] as KubeObject[],
+    gateways: services.map(({ name, containerPort, pooled }) => ({
+      gateway: `${namespace}/${name}-clusterset`,
+      fleet: egressPool,
+      pooled: {
+        role: "Egress",
+        service: { namespace, name },
+        hostnames: [name],
+        containerPorts: { http: containerPort },
+        ...pooled,
       },
-    },
+    })),
+    wanBackends: Object.fromEntries(
+      services.map(({ name, clusters, port, backend }) => [
+        dummyOf(name),
+        {
+          service: { namespace, name },
+          policy: "high",
+          remote: clusters.map((cluster) => ({
+            cluster,
+            weight: 1,
+            endpoints: [{ address: "127.0.0.1", port }],
+          })),
+          ...backend,
+        },
+      ]),
+    ),
   };
 }
+
+/** An egress gateway that imports `secure/payment` from clusters at a port, over a policy of mode MutualTLS. */
+export function egressCase(port: number, exporters: readonly string[]): EgressCase {
+  const payment = { name: "payment", containerPort: egressPort, clusters: exporters, port };
+  return egressOf([{ ...payment, backend: { exporters } }]);
+}
+
+const dummyOf = (name: string): string => `${name}-${namespace}-high`;
+
+const objectsOf = ({ name }: ImportedService): object[] => [
+  {
+    apiVersion: `${gatewayApi}/v1`,
+    kind: "Gateway",
+    metadata: { namespace, name: `${name}-clusterset` },
+    spec: { gatewayClassName: "mc-wan", listeners: [{ name: "http", port: 80, protocol: "HTTP" }] },
+  },
+  {
+    apiVersion: `${gatewayApi}/v1`,
+    kind: "HTTPRoute",
+    metadata: { namespace, name: `${name}-clusterset` },
+    spec: {
+      parentRefs: [{ name: `${name}-clusterset` }],
+      rules: [{ backendRefs: [{ name: dummyOf(name), namespace: "mc-wan", port: policyPort }] }],
+    },
+  },
+];
+
+const grant = {
+  apiVersion: `${gatewayApi}/v1beta1`,
+  kind: "ReferenceGrant",
+  metadata: { namespace: "mc-wan", name: "all" },
+  spec: {
+    from: [{ group: gatewayApi, kind: "HTTPRoute", namespace }],
+    to: [{ group: "", kind: "Service" }],
+  },
+};

@@ -182,26 +182,24 @@ describe("the ADS server", function () {
     expect(calls).to.equal(before);
   });
 
-  it("passes on what a client says when it refuses", async () => {
+  /** A client refuses a listener in these words; until they are told. */
+  async function isTold(words: string): Promise<void> {
     const server = await startServer("one");
     server.publish(envoyConfigOf({ listeners: { first: { port: 1, table: "table" } } }));
     const client = connect(server.port);
     client.send({ typeUrl: xdsType.cluster });
     await client.next(xdsType.cluster);
     client.send({ typeUrl: xdsType.listener });
-    await client.next(xdsType.listener, "port 1 is not for you");
-    await until(() => server.acknowledgements().get("ns/gateway")?.refused === "port 1 is not for you");
+    await client.next(xdsType.listener, words);
+    await until(() => server.acknowledgements().get("ns/gateway")?.refused === words);
+  }
+
+  it("passes on what a client says when it refuses", async () => {
+    await isTold("port 1 is not for you");
   });
 
   it("takes a refusal without words for one (X5)", async () => {
-    const server = await startServer("one");
-    server.publish(envoyConfigOf({ listeners: { first: { port: 1, table: "table" } } }));
-    const client = connect(server.port);
-    client.send({ typeUrl: xdsType.cluster });
-    await client.next(xdsType.cluster);
-    client.send({ typeUrl: xdsType.listener });
-    await client.next(xdsType.listener, "");
-    await until(() => server.acknowledgements().get("ns/gateway")?.refused === "");
+    await isTold("");
   });
 
   it("refuses who doesn't say who it is, what is no request, and other variants of the protocol", async () => {
